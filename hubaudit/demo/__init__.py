@@ -1,0 +1,1 @@
+"""`hubaudit demo`: a stand-in Hub on loopback and the sample repositories that it serves."""

@@ -1,0 +1,1 @@
+"""The containers that pickles come in, read as their loaders read them."""

@@ -1,0 +1,1 @@
+"""The rules: what in a file's evidence is worth telling a person."""

@@ -1,0 +1,1 @@
+"""Tensor tables: what a checkpoint holds, and how two checkpoints compare."""
