@@ -61,7 +61,7 @@ class Limits:
     marks: int = 1_000_000  # nested; CPython's own structures die of recursion long before
 
 
-class _Halt(Exception):  # noqa: N818 - not an error: also the normal end
+class _Halt(Exception):
     def __init__(self, kind: StopKind, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
@@ -661,13 +661,17 @@ def _build(m: _Machine) -> None:
 
 
 def _persid(m: _Machine) -> None:
-    m.trace.persistent_ids += 1
-    m.stack.append(PersistentId(text.decode(m.line())))
+    _push_persistent(m, text.decode(m.line()))
 
 
 def _binpersid(m: _Machine) -> None:
-    m.trace.persistent_ids += 1
-    m.stack.append(PersistentId(m.pop()))
+    _push_persistent(m, m.pop())
+
+
+def _push_persistent(m: _Machine, pid: Value) -> None:
+    persistent = PersistentId(pid)
+    m.trace.persistent_ids.append(persistent)
+    m.stack.append(persistent)
 
 
 _BY_NAME: dict[str, Callable[[_Machine], None]] = {

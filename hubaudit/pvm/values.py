@@ -149,7 +149,7 @@ class Trace:
     imports: dict[tuple[str, str], GlobalCount] = field(default_factory=dict)
     computed: list[ComputedImport] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
-    persistent_ids: int = 0
+    persistent_ids: list[PersistentId] = field(default_factory=list)
     protocol: int = 0
     notes: list[str] = field(default_factory=list)
     result: Value = None

@@ -1,0 +1,73 @@
+"""What a reader found in one file: pickles, oddities, and what it could not read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hubaudit.pvm.values import Trace
+
+
+class Format(StrEnum):
+    """What a file is, by its bytes. The value is the word of the report."""
+
+    PICKLE = "pickle"
+    TORCH_ZIP = "torch-zip"
+    TORCH_LEGACY = "torch-legacy"
+    TORCHSCRIPT = "torchscript"
+    ZIP = "zip"
+    SAFETENSORS = "safetensors"
+    NUMPY = "numpy"
+    GZIP = "gzip"
+    BZIP2 = "bzip2"
+    XZ = "xz"
+    ZLIB = "zlib"
+    ZSTD = "zstd"
+    LZ4 = "lz4"
+    SEVEN_ZIP = "7z"
+    TAR = "tar"
+    HDF5 = "hdf5"
+    GGUF = "gguf"
+    GGML = "ggml"
+    TFLITE = "tflite"
+    IMAGE = "image"
+    AUDIO = "audio"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+    PDF = "pdf"
+    TEXT = "text"
+    EMPTY = "empty"
+    DATA = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class PickleRead:
+    """One interpreted pickle. `member` is None if it lies in the file itself."""
+
+    member: str | None
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Trailing:
+    """`size` bytes at `offset` that belong to no pickle and that nothing accounts for."""
+
+    member: str | None
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A part of the file that was not interpreted, and why."""
+
+    member: str | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    format: Format
+    pickles: tuple[PickleRead, ...] = ()
+    trailing: tuple[Trailing, ...] = ()
+    gaps: tuple[Gap, ...] = ()

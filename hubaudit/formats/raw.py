@@ -1,0 +1,62 @@
+"""Pickles that lie in a file or member one after the other."""
+
+from __future__ import annotations
+
+from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
+from hubaudit.pvm.machine import interpret
+from hubaudit.pvm.values import Stop, StopKind, Trace
+from hubaudit.source import Source
+
+# A loader calls `load` as often as it likes; files of more pickles than this were not met.
+MAX_PICKLES = 10_000
+
+
+def read_pickles(source: Source, member: str | None = None, *, start: int = 0) -> Contents:
+    """Every pickle from byte `start` on, also those after a STOP, until one breaks off or the end.
+
+    What follows the last pickle and is none itself is `trailing`; a first pickle that does not reach
+    its STOP is a gap.
+    """
+    traces, end = _traces(source, start)
+    pickles = [PickleRead(member, trace) for trace in traces]
+    gaps: list[Gap] = []
+    trailing: list[Trailing] = []
+    last = traces[-1] if traces else None
+    if last is not None and not last.complete:
+        if len(traces) > 1 and not _did_anything(last) and last.stop.kind is not StopKind.LIMIT:
+            pickles.pop()
+            end = last.start
+        else:
+            gaps.append(Gap(member, why_stopped(last.stop)))
+            end = source.size
+    if end < source.size:
+        trailing.append(Trailing(member, end, source.size - end))
+    return Contents(Format.PICKLE, tuple(pickles), tuple(trailing), tuple(gaps))
+
+
+def _traces(source: Source, start: int) -> tuple[list[Trace], int]:
+    traces: list[Trace] = []
+    end = start
+    while end < source.size and len(traces) < MAX_PICKLES:
+        trace = interpret(source, end)
+        traces.append(trace)
+        end = trace.end
+        if not trace.complete:
+            break
+    return traces, end
+
+
+def _did_anything(trace: Trace) -> bool:
+    """Whether bytes that break off are a pickle at all, and not just what comes after one."""
+    return bool(trace.imports or trace.computed)
+
+
+def why_stopped(stop: Stop) -> str:
+    """The reason for an `Unread` entry."""
+    match stop.kind:
+        case StopKind.TRUNCATED:
+            return f"the pickle is cut off: {stop.detail} (byte {stop.offset})"
+        case StopKind.LIMIT:
+            return f"not read to its end: {stop.detail} (byte {stop.offset})"
+        case _:
+            return f"the pickle breaks at byte {stop.offset}: {stop.detail}"

@@ -1,0 +1,122 @@
+"""What a file is, by its first bytes. Names are for people; loaders look at bytes."""
+
+from __future__ import annotations
+
+import json
+
+from hubaudit.formats.contents import Format
+from hubaudit.pvm.machine import interpret
+from hubaudit.pvm.opcodes import HIGHEST_PROTOCOL
+from hubaudit.pvm.values import StopKind, Trace
+from hubaudit.source.memory import MemorySource
+
+HEAD_SIZE = (
+    8192  # bytes; a tar header is 512, and a pickle's first global stands in its first lines
+)
+
+# `MAGIC_NUMBER` of torch/serialization.py (2.13), pickled with protocol 2, as torch.save writes it.
+TORCH_LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+_PREFIXES = (
+    (b"PK\x03\x04", Format.ZIP),
+    (b"PK\x05\x06", Format.ZIP),
+    (b"\x93NUMPY", Format.NUMPY),
+    (b"\x1f\x8b", Format.GZIP),
+    (b"BZh", Format.BZIP2),
+    (b"\xfd7zXZ\x00", Format.XZ),
+    (b"\x28\xb5\x2f\xfd", Format.ZSTD),
+    (b"\x04\x22\x4d\x18", Format.LZ4),
+    (b"7z\xbc\xaf\x27\x1c", Format.SEVEN_ZIP),
+    (b"\x89HDF\r\n\x1a\n", Format.HDF5),
+    (b"GGUF", Format.GGUF),
+    (b"lmgg", Format.GGML),
+    (b"fmgg", Format.GGML),
+    (b"tjgg", Format.GGML),
+    (b"\x89PNG\r\n\x1a\n", Format.IMAGE),
+    (b"\xff\xd8\xff", Format.IMAGE),
+    (b"GIF8", Format.IMAGE),
+    (b"fLaC", Format.AUDIO),
+    (b"OggS", Format.AUDIO),
+    (b"ID3", Format.AUDIO),
+    (b"PAR1", Format.PARQUET),
+    (b"ARROW1\0\0", Format.ARROW),
+    (b"%PDF-", Format.PDF),
+)
+_ZLIB_LEVELS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+
+
+def sniff(head: bytes, size: int) -> Format:
+    """The format of a file of `size` bytes that begins with `head` (up to HEAD_SIZE bytes of it)."""
+    if size == 0:
+        return Format.EMPTY
+    if head.startswith(TORCH_LEGACY_MAGIC):
+        return Format.TORCH_LEGACY
+    for prefix, format_ in _PREFIXES:
+        if head.startswith(prefix):
+            return format_
+    if head[257:262] == b"ustar":
+        return Format.TAR
+    if head[4:8] == b"TFL3":
+        return Format.TFLITE
+    if head[:4] == b"RIFF":
+        return Format.IMAGE if head[8:12] == b"WEBP" else Format.AUDIO
+    if _begins_as_safetensors(head, size):
+        return Format.SAFETENSORS
+    if looks_like_pickle(head, size):
+        return Format.PICKLE
+    if head[:2] in _ZLIB_LEVELS:
+        return Format.ZLIB
+    return Format.TEXT if _is_text(head) else Format.DATA
+
+
+def _begins_as_safetensors(head: bytes, size: int) -> bool:
+    """8 bytes of header length, little-endian, then JSON (safetensors 0.5, README, "Format")."""
+    length = int.from_bytes(head[:8], "little")
+    return len(head) > 8 and head[8:9] == b"{" and 2 <= length <= size - 8
+
+
+def looks_like_pickle(head: bytes, size: int) -> bool:
+    """Would an unpickler get anywhere with this?
+
+    It would if the machine meets an import, reaches STOP just where the file ends, or has made sense
+    of all of `head`. Text and tensors begin with a valid opcode often, but fail in the next ones.
+    """
+    trace = interpret(MemorySource(head))
+    if trace.imports or trace.computed:
+        return all(_is_plausible(*name) for name in trace.imports)
+    if trace.complete:
+        return _accounts_for(trace, head, size)
+    return trace.stop.kind is StopKind.TRUNCATED and _has_header(head) and len(head) < size
+
+
+def _is_plausible(module: str, name: str) -> bool:
+    """Identifiers. Two lines of prose after a `c` are no import that could succeed."""
+    return all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
+
+
+def _has_header(head: bytes) -> bool:
+    return head[:1] == b"\x80" and head[1:2] <= bytes([HIGHEST_PROTOCOL])
+
+
+def _accounts_for(trace: Trace, head: bytes, size: int) -> bool:
+    """A whole file of one short pickle, or a first pickle that says its protocol."""
+    return _has_header(head) or (trace.end == size and not _is_json(head))
+
+
+def _is_json(head: bytes) -> bool:
+    try:
+        json.loads(head)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_text(head: bytes) -> bool:
+    """UTF-8 without control characters other than white space; the last character may be cut."""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:
+            return False
+        text = head[: error.start].decode("utf-8")
+    return not any(char < " " and char not in "\t\n\r\f\x1b" for char in text)

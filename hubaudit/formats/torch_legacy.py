@@ -1,0 +1,64 @@
+"""torch.save before 1.6: five pickles, then the storages' bytes.
+
+Source: `_legacy_save` and `_legacy_load` of torch/serialization.py (2.13). The pickles are the magic
+number, the protocol version, the system information, the object, and the list of storage keys. For
+each key an 8-byte little-endian number of elements follows, and then the elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
+from hubaudit.formats.raw import why_stopped
+from hubaudit.formats.torch_storage import storages_of
+from hubaudit.pvm.machine import interpret
+from hubaudit.pvm.values import Trace
+from hubaudit.source import Source
+
+PICKLES = 5
+
+
+def read_torch_legacy(source: Source) -> Contents:
+    """The five pickles. Fewer, or one that breaks off, is a gap; so are storages that are cut off."""
+    traces = list(_traces(source))
+    pickles = tuple(PickleRead(None, trace) for trace in traces)
+    broken = [Gap(None, why_stopped(trace.stop)) for trace in traces if not trace.complete]
+    if broken:
+        return Contents(Format.TORCH_LEGACY, pickles, gaps=tuple(broken))
+    gaps, trailing = _after_the_pickles(source, traces)
+    return Contents(Format.TORCH_LEGACY, pickles, trailing, gaps)
+
+
+def _traces(source: Source) -> Iterator[Trace]:
+    end = 0
+    for _ in range(PICKLES):
+        trace = interpret(source, end)
+        yield trace
+        if not trace.complete:
+            return
+        end = trace.end
+
+
+def _after_the_pickles(
+    source: Source, traces: list[Trace]
+) -> tuple[tuple[Gap, ...], tuple[Trailing, ...]]:
+    """The storages hold no code, but what hides behind them, or in place of them, might."""
+    end = traces[-1].end
+    keys = traces[-1].result
+    if not isinstance(keys, list):
+        return (Gap(None, "the storage keys are no list"),), ()
+    item_sizes = {storage.key: storage.item_size for storage in storages_of(traces[-2])}
+    for key in keys:
+        item_size = item_sizes.get(key) if isinstance(key, str) else None
+        if item_size is None:
+            return (
+                Gap(None, "a storage is of no known type, so what follows it cannot be told"),
+            ), ()
+        count = int.from_bytes(source.read(end, 8), "little")
+        end += 8 + count * item_size
+    if end > source.size:
+        return (Gap(None, f"the storages are cut off at byte {source.size}"),), ()
+    if end < source.size:
+        return (), (Trailing(None, end, source.size - end),)
+    return (), ()
