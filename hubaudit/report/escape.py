@@ -1,0 +1,54 @@
+"""Make text from a repository harmless to look at: what cannot be seen is written out."""
+
+from __future__ import annotations
+
+# Printable to `str.isprintable`, yet drawn as nothing: the rest of Unicode's Default_Ignorable_Code_Point
+# (DerivedCoreProperties.txt, 15.0) and the Braille blank. A name made of these looks like another name.
+_INVISIBLE = frozenset(
+    map(
+        chr,
+        (
+            0x034F,
+            *range(0x115F, 0x1161),
+            *range(0x17B4, 0x17B6),
+            *range(0x180B, 0x1810),
+            0x2800,
+            0x3164,
+            *range(0xFE00, 0xFE10),
+            0xFFA0,
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
+_SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def visible(text: str) -> str:
+    r"""`text` on one line, with every control, bidi, zero-width and unassigned character as `\x1b`.
+
+    Printable characters of every script stay, and so do backslashes: evidence is full of them.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if _is_visible(char) else _written_out(char) for char in text)
+
+
+def encodable(text: str) -> str:
+    r"""`text` with lone surrogates as `\udc80`, so that it is UTF-8 for every reader."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_visible(char: str) -> bool:
+    # isprintable: false for Cc, Cf, Cs, Co, Cn, Zl, Zp and for every space but U+0020
+    return char.isprintable() and char not in _INVISIBLE
+
+
+def _written_out(char: str) -> str:
+    if char in _SHORT:
+        return _SHORT[char]
+    code = ord(char)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    return f"\\U{code:08x}"

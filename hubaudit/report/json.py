@@ -1,0 +1,162 @@
+"""The JSON report, schema `hubaudit.report/1`: the same report gives the same bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from hubaudit.model import Comparison, FileReport, Finding, GlobalUse, HubScan, RepoReport, Unread
+from hubaudit.report.escape import encodable
+from hubaudit.report.order import worst_first
+from hubaudit.report.page import Page
+
+SCHEMA = "hubaudit.report/1"
+
+
+def render(report: RepoReport, _page: Page | None = None) -> str:
+    """One object, ASCII only, indented by 2, with a newline at its end."""
+    return _dumps(as_dict(report))
+
+
+def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str:
+    """An array of the objects of `render`, in the order given."""
+    return _dumps([as_dict(report) for report in reports])
+
+
+def as_dict(report: RepoReport) -> dict[str, Any]:
+    """`report` as plain dicts and lists in the order of the schema, every list sorted.
+
+    Lone surrogates in repository text are written out, so the result is what `render` parses to.
+    """
+    plain = {
+        "schema": SCHEMA,
+        "tool": {
+            "name": report.tool.name,
+            "version": report.tool.version,
+            "ruleset": report.tool.ruleset,
+        },
+        "repo": {
+            "repo_id": report.repo.repo_id,
+            "repo_type": report.repo.repo_type,
+            "revision": report.repo.revision,
+            "commit_hash": report.repo.commit_hash,
+            "endpoint": report.repo.endpoint,
+        },
+        "verdict": report.verdict.value,
+        "summary": report.summary,
+        "files": [_file(file) for file in sorted(report.files, key=lambda file: file.path)],
+        "findings": [_finding(finding) for finding in sorted(report.findings, key=worst_first)],
+        "globals": [_global(use) for use in sorted(report.globals, key=_global_order)],
+        "comparisons": [
+            _comparison(one) for one in sorted(report.comparisons, key=_comparison_order)
+        ],
+        "unread": [_unread(entry) for entry in sorted(report.unread, key=_unread_order)],
+    }
+    return {key: _encodable(value) for key, value in plain.items()}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) that `as_dict` follows, as the package ships it."""
+    text = files("hubaudit.report").joinpath("schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def _dumps(value: Any) -> str:
+    # DEL is the one control character that JSON lets through to a terminal
+    return json.dumps(value, indent=2, allow_nan=False).replace("\x7f", "\\u007f") + "\n"
+
+
+def _file(file: FileReport) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "size": file.size,
+        "sha256": file.sha256,
+        "blob_id": file.blob_id,
+        "format": file.format,
+        "load_role": file.load_role.value,
+        "read": file.read.value,
+        "verified": file.verified,
+        "hub_scan": _hub_scan(file.hub_scan),
+    }
+
+
+def _hub_scan(scan: HubScan | None) -> dict[str, Any] | None:
+    if scan is None:
+        return None
+    return {
+        "status": scan.status,
+        "scanners": {
+            one.scanner: {"status": one.status, "message": one.message}
+            for one in sorted(scan.scanners, key=lambda one: one.scanner)
+        },
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "path": finding.path,
+        "member": finding.member,
+        "offset": finding.offset,
+        "message": finding.message,
+        "evidence": finding.evidence,
+        "references": list(finding.references),
+        "waived": finding.waived,
+    }
+
+
+def _global(use: GlobalUse) -> dict[str, Any]:
+    return {
+        "path": use.path,
+        "member": use.member,
+        "module": use.module,
+        "name": use.name,
+        "class": use.name_class.value,
+        "count": use.count,
+    }
+
+
+def _global_order(use: GlobalUse) -> tuple[object, ...]:
+    return use.path, use.member or "", use.module, use.name, use.name_class.value, use.count
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "pickle": comparison.pickle,
+        "safetensors": comparison.safetensors,
+        "result": comparison.result,
+        "depth": comparison.depth,
+        "tensors": comparison.tensors,
+        "missing": sorted(comparison.missing),
+        "extra": sorted(comparison.extra),
+        "differing": sorted(comparison.differing),
+    }
+
+
+def _comparison_order(comparison: Comparison) -> tuple[str, str]:
+    return comparison.pickle, comparison.safetensors
+
+
+def _unread(entry: Unread) -> dict[str, Any]:
+    return {"path": entry.path, "member": entry.member, "why": entry.why}
+
+
+def _unread_order(entry: Unread) -> tuple[str, str, str]:
+    return entry.path, entry.member or "", entry.why
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case str():
+            return encodable(value)
+        case list():
+            return [_encodable(item) for item in value]
+        case dict():
+            return {encodable(key): _encodable(item) for key, item in value.items()}
+        case _:
+            return value

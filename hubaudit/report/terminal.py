@@ -1,0 +1,311 @@
+"""The terminal report: one screen that says what would run, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
+from itertools import groupby
+from typing import assert_never
+
+from rich.console import Console
+from rich.text import Text
+
+from hubaudit.model import (
+    Comparison,
+    Finding,
+    ReadHow,
+    RepoRef,
+    RepoReport,
+    Severity,
+    Unread,
+    Verdict,
+)
+from hubaudit.report.advice import advice_for
+from hubaudit.report.escape import visible
+from hubaudit.report.order import Heap, heaps
+from hubaudit.report.page import Page
+
+SHORT_COMMIT = 12  # what git itself abbreviates to in large repositories; the pin has all 40
+EVIDENCE_CHARS = 220  # three lines of 80 columns; the JSON has all of it
+PLACE_CHARS = 140  # two lines of 80 columns, so that a hostile name cannot push the verdict away
+INDENT = 2
+
+_VERDICT_STYLE = {
+    Verdict.PASS: "bold green",
+    Verdict.REVIEW: "bold yellow",
+    Verdict.FAIL: "bold white on red",
+    Verdict.INCOMPLETE: "bold magenta",
+}
+_SEVERITY_STYLE = {
+    Severity.CRITICAL: "bold red",
+    Severity.HIGH: "red",
+    Severity.MEDIUM: "yellow",
+    Severity.LOW: "cyan",
+    Severity.INFO: "dim",
+}
+_HUB_REPO_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def render(report: RepoReport, page: Page) -> str:
+    """The report as text of at most `page.width` columns, but for the pin, which is one line to copy.
+
+    With `page.color` it has ANSI styles. Everything that came from a repository is written out
+    harmlessly, so the only escapes in it are these.
+    """
+    paper = _Paper(page)
+    paper.put(_headline(report))
+    _put_findings(paper, report, page)
+    _put_unread(paper, report.unread, page)
+    paper.gap()
+    for comparison in report.comparisons[: page.entries]:
+        paper.put(_comparison(comparison))
+    if report.files or report.unread:
+        paper.put(Text(_coverage(report)))
+    _put_what_now(paper, report)
+    return paper.text()
+
+
+def render_many(reports: Sequence[RepoReport], page: Page) -> str:
+    return "\n".join(render(report, page) for report in reports)
+
+
+class _Paper:
+    """Lines of styled text, wrapped to the page."""
+
+    def __init__(self, page: Page) -> None:
+        self._out = StringIO()
+        # Everything that rich would ask the environment for is given: a report is a function
+        self._console = Console(
+            file=self._out,
+            width=page.width,
+            height=25,
+            force_terminal=page.color,
+            force_jupyter=False,
+            color_system="standard" if page.color else None,
+            no_color=not page.color,
+            legacy_windows=False,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+        self._width = page.width
+        self._blank = True
+
+    def put(self, text: Text, indent: int = 0, hanging: int = 0) -> None:
+        """`text` from column `indent`, its further lines by `hanging` more."""
+        room = max(self._width - indent - hanging, 10)
+        for number, line in enumerate(text.wrap(self._console, room, overflow="fold")):
+            line.rstrip()
+            pad = " " * (indent + (hanging if number else 0))
+            self._console.print(Text(pad).append_text(line), soft_wrap=True)
+        self._blank = False
+
+    def put_whole(self, text: Text) -> None:
+        """`text` on one line, however long: the terminal folds it and a copy of it is one line."""
+        self._console.print(text, soft_wrap=True)
+        self._blank = False
+
+    def gap(self) -> None:
+        if not self._blank:
+            self._console.print()
+        self._blank = True
+
+    def text(self) -> str:
+        return self._out.getvalue()
+
+
+def _headline(report: RepoReport) -> Text:
+    text = Text().append(report.verdict.value.upper(), _VERDICT_STYLE[report.verdict])
+    text.append("  ")
+    text.append(_subject(report.repo), "bold")
+    return text.append(f": {_clip(visible(report.summary), EVIDENCE_CHARS)}")
+
+
+def _subject(repo: RepoRef) -> str:
+    kind = f"{repo.repo_type} " if repo.repo_type in {"dataset", "space"} else ""
+    name = kind + _clip_middle(visible(repo.repo_id), PLACE_CHARS)
+    if repo.commit_hash is None:
+        return name
+    commit = visible(repo.commit_hash[:SHORT_COMMIT])
+    if repo.revision is None or repo.revision == repo.commit_hash:
+        return f"{name} at {commit}"
+    return f"{name} at {commit} ({_clip_middle(visible(repo.revision), PLACE_CHARS)})"
+
+
+def _put_findings(paper: _Paper, report: RepoReport, page: Page) -> None:
+    everything = heaps(report.findings)
+    shown = everything[: page.entries]
+    if shown:
+        paper.gap()
+    for rule, neighbours in groupby(shown, key=lambda heap: heap.first.rule):
+        for heap in neighbours:
+            _put_finding(paper, heap)
+        # once for all of them: eight findings of a rule are eight times the same advice
+        paper.put(Text(f"→ {visible(advice_for(rule))}"), INDENT, hanging=INDENT)
+    more = sum(heap.count for heap in everything[len(shown) :])
+    if more:
+        paper.put(Text(f"and {more} more: see the JSON report", "dim"))
+
+
+def _put_finding(paper: _Paper, heap: Heap) -> None:
+    finding = heap.first
+    head = Text().append(finding.severity.value.upper(), _SEVERITY_STYLE[finding.severity])
+    head.append(f"  {visible(finding.rule)}  ")
+    head.append(_place(finding.path, finding.member), "bold")
+    if heap.count > 1:
+        head.append(f"  × {heap.count}")
+    paper.put(head, hanging=INDENT)
+    if finding.waived is not None:
+        paper.put(Text(f"waived: {visible(finding.waived)}", "dim"), INDENT)
+    paper.put(Text(_clip(visible(finding.message), EVIDENCE_CHARS)), INDENT)
+    if finding.evidence:
+        evidence = Text().append(_clip(visible(finding.evidence), EVIDENCE_CHARS), "bold cyan")
+        paper.put(evidence.append(_at(finding), "dim"), INDENT * 2)
+
+
+def _at(finding: Finding) -> str:
+    return "" if finding.offset is None else f"  (byte {finding.offset})"
+
+
+def _place(path: str, member: str | None) -> str:
+    place = _clip_middle(visible(path), PLACE_CHARS)
+    return place if member is None else f"{place} › {_clip_middle(visible(member), PLACE_CHARS)}"
+
+
+def _put_unread(paper: _Paper, unread: Iterable[Unread], page: Page) -> None:
+    entries = sorted(unread, key=lambda entry: (entry.path, entry.member or "", entry.why))
+    if not entries:
+        return
+    paper.gap()
+    paper.put(Text(f"Not read to the end ({len(entries)}):", "bold"))
+    for entry in entries[: page.entries]:
+        why = _clip(visible(entry.why), EVIDENCE_CHARS)
+        place = Text().append(_place(entry.path, entry.member), "bold")
+        paper.put(place.append(f": {why}"), INDENT, hanging=INDENT)
+    more = len(entries) - len(entries[: page.entries])
+    if more:
+        paper.put(Text(f"and {more} more: see the JSON report", "dim"), INDENT)
+
+
+def _comparison(comparison: Comparison) -> Text:
+    pair = f"{_place(comparison.pickle, None)} and {_place(comparison.safetensors, None)}"
+    match comparison.result:
+        case "equal":
+            said = f"{comparison.tensors} tensors are equal ({comparison.depth})"
+        case "differs":
+            counts = {
+                "missing": len(comparison.missing),
+                "extra": len(comparison.extra),
+                "different": len(comparison.differing),
+            }
+            said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+            said = f"they differ: {said or 'see the JSON report'}"
+        case "not-compared":
+            said = "not compared"
+        case _:
+            assert_never(comparison.result)
+    return Text(f"{pair}: {said}")
+
+
+def _coverage(report: RepoReport) -> str:
+    """How much of what can execute was read. What stands in `unread` was not, or not to its end."""
+    unread = {entry.path for entry in report.unread}
+    opened = [file for file in report.files if file.read in _OPENED]
+    whole = [file for file in opened if file.path not in unread]
+    missed = unread - {file.path for file in whole}
+    size = _size(sum(file.size for file in whole))
+    parts = [f"Read {len(whole)} of {_count(len(whole) + len(missed), 'file')} that can execute"]
+    parts[0] += f", {size}" if whole else ""
+    parts += _others(report, unread)
+    return "; ".join(parts) + "."
+
+
+_OPENED = {ReadHow.CACHE, ReadHow.RANGE, ReadHow.LOCAL}
+
+
+def _others(report: RepoReport, unread: set[str]) -> Iterator[str]:
+    peeked = [file for file in report.files if file.read is ReadHow.HEADER]
+    closed = [
+        file for file in report.files if file.read is ReadHow.NONE and file.path not in unread
+    ]
+    if peeked:
+        yield (
+            "1 other by its first bytes"
+            if len(peeked) == 1
+            else f"{len(peeked)} others by their first bytes"
+        )
+    if closed:
+        yield f"{len(closed)} not opened"
+
+
+def _put_what_now(paper: _Paper, report: RepoReport) -> None:
+    pin = _pin(report.repo)
+    match report.verdict:
+        case Verdict.PASS:
+            said = "To load exactly what was read:" if pin else ""
+        case Verdict.REVIEW:
+            said = "If you accept what is found above, load exactly what was read:" if pin else ""
+        case Verdict.FAIL:
+            said, pin = f"Do not load {_it(report.repo)}.", None
+        case Verdict.INCOMPLETE:
+            said, pin = "Not decided: what was not read could do anything.", None
+        case _:
+            assert_never(report.verdict)
+    if said:
+        paper.gap()
+        paper.put(Text(said, "bold"))
+    if pin:
+        paper.put_whole(Text(pin, "bold green"))
+
+
+def _it(repo: RepoRef) -> str:
+    return "these files" if repo.repo_type == "local" else "this commit"
+
+
+def _pin(repo: RepoRef) -> str | None:
+    """Code that loads the commit that was read; None where a name could make other code of it."""
+    commit = repo.commit_hash
+    if commit is None or not _COMMIT.fullmatch(commit) or not _HUB_REPO_ID.fullmatch(repo.repo_id):
+        return None
+    match repo.repo_type:
+        case "model":
+            return f'from_pretrained("{repo.repo_id}", revision="{commit}")'
+        case "dataset":
+            return f'load_dataset("{repo.repo_id}", revision="{commit}")'
+        case "space":
+            return f'snapshot_download("{repo.repo_id}", repo_type="space", revision="{commit}")'
+        case "local":
+            return None
+        case _:
+            assert_never(repo.repo_type)
+
+
+def _clip(text: str, limit: int) -> str:
+    """At most `limit` characters of `text`, and how many are left out."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}… ({len(text) - limit} more characters)"
+
+
+def _clip_middle(text: str, limit: int) -> str:
+    """`text` with its middle left out beyond `limit`: names are told apart by both ends."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}…{text[-half:]}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _size(number: int) -> str:
+    """`number` bytes in decimal units, as the Hub shows them."""
+    size = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{number} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
