@@ -99,18 +99,20 @@ def torch_zip(value: Any, *, root: str = "archive", serialization_id: str | None
     `root` is the folder in the archive: `archive` for a file object, the file's stem for a path.
     The default `serialization_id` is not torch's hash, but as stable and of the same form.
     """
+    data_pkl, storages = torch_parts(value)
+    return torch_zip_of(data_pkl, storages, root=root, serialization_id=serialization_id)
+
+
+def torch_parts(value: Any) -> tuple[bytes, list[bytes]]:
+    """The `data.pkl` of `value`, and the bytes of the storages `0`, `1`, … that it names."""
     storages = _Storages(legacy=False)
-    return torch_zip_of(
-        pickle_of(value, storages.lower),
-        [storage.data for storage in storages.found.values()],
-        root=root,
-        serialization_id=serialization_id,
-    )
+    data_pkl = pickle_of(value, storages.lower)
+    return data_pkl, [storage.data for storage in storages.found.values()]
 
 
 def torch_zip_of(
     data_pkl: bytes,
-    storages: list[bytes],
+    storages: Sequence[bytes],
     *,
     root: str = "archive",
     serialization_id: str | None = None,
@@ -196,7 +198,9 @@ class _Storages:
         pid: tuple[Any, ...] = ("storage", kind, self._key(storage), "cpu", storage.numel)
         if self._legacy:
             pid += (None,)  # the view metadata of torch 0.x
-        args = (Persistent(pid), value.offset, value.shape, value.stride, False)
+        # a new tuple each time, as torch makes it, or the second tensor's shape came from the memo
+        shape = tuple(int(size) for size in value.shape)
+        args = (Persistent(pid), value.offset, shape, value.stride, False)
         return Call(Global("torch._utils", "_rebuild_tensor_v2"), (*args, mapping("OrderedDict")))
 
     def _key(self, storage: Storage) -> str:
