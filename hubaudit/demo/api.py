@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 from hubaudit.demo.exchange import Answer, Incoming, json_answer
 from hubaudit.demo.gitobjects import TreeEntry
 from hubaudit.demo.repository import Commit, HubRepo, file_scan
-from hubaudit.demo.world import Refused, World, check_readable, refuse_revision
+from hubaudit.demo.world import Refused, World, check_readable, number, refuse_revision
 
 _ISSUES = ("unsafe", "suspicious", "caution")
 
@@ -70,7 +70,7 @@ def list_repos(world: World, incoming: Incoming, repo_type: str) -> Answer:
     if order is not None:
         found.sort(key=order, reverse=True)
     items = [_list_item(incoming, repo) for repo in found]
-    at = int(incoming.value("cursor") or 0)
+    at = number(incoming, "cursor") or 0
     stop = at + _page_size(world, incoming)
     link = _link(world, incoming, cursor=str(stop)) if stop < len(items) else {}
     return json_answer(items[at:stop], headers=link)
@@ -284,7 +284,7 @@ def _page_after_cursor(
 ) -> tuple[list[TreeEntry], dict[str, str]]:
     """The cursor names the last entry given, so a page of a moved branch goes on from there."""
     if cursor := incoming.value("cursor"):
-        kind, _, last = base64.urlsafe_b64decode(cursor).decode().partition(":")
+        kind, _, last = _opened(cursor).partition(":")
         after = (kind != "directory", last.encode())
         ordered = [e for e in ordered if (not e.is_directory, e.path.encode()) > after]
     size = _page_size(world, incoming)
@@ -294,6 +294,13 @@ def _page_after_cursor(
     last_entry = f"{_kind(page[-1])}:{page[-1].path}"
     cursor = base64.urlsafe_b64encode(last_entry.encode()).decode()
     return page, _link(world, incoming, cursor=cursor)
+
+
+def _opened(cursor: str) -> str:
+    try:
+        return base64.urlsafe_b64decode(cursor).decode()
+    except ValueError:
+        raise Refused(400, "Invalid cursor") from None
 
 
 def _kind(entry: TreeEntry) -> str:
@@ -331,8 +338,8 @@ def _paths_info(incoming: Incoming, repo: HubRepo, commit: Commit) -> Answer:
     if incoming.headers.get("content-type", "").startswith("application/json"):
         try:
             asked = json.loads(incoming.body)
-            paths, expand = list(asked["paths"]), bool(asked.get("expand", False))
-        except (ValueError, KeyError, TypeError):
+            paths, expand = [str(path) for path in asked["paths"]], bool(asked.get("expand"))
+        except (ValueError, LookupError, TypeError, AttributeError):
             raise Refused(400, "Invalid request body") from None
     else:
         fields = parse_qsl(incoming.body.decode(), keep_blank_values=True)
@@ -358,7 +365,7 @@ def _refs(repo: HubRepo, *, pull_requests: bool) -> dict[str, Any]:
 
 def _commits(world: World, incoming: Incoming, repo: HubRepo, commit: Commit) -> Answer:
     history = repo.history(commit.sha)
-    page, size = int(incoming.value("p") or 0), _page_size(world, incoming)
+    page, size = number(incoming, "p") or 0, _page_size(world, incoming)
     rows = [
         _commit_row(one, formatted="formatted" in incoming.values("expand"))
         for one in history[page * size : (page + 1) * size]
@@ -390,8 +397,7 @@ def _repo_scan(repo: HubRepo, commit: Commit) -> dict[str, Any]:
 
 
 def _page_size(world: World, incoming: Incoming) -> int:
-    asked = incoming.value("limit")
-    return min(int(asked), _MOST_PER_PAGE) if asked else world.page_size
+    return min(number(incoming, "limit") or world.page_size, _MOST_PER_PAGE)
 
 
 def _link(world: World, incoming: Incoming, **changed: str) -> dict[str, str]:

@@ -10,6 +10,9 @@ from typing import Literal
 
 from hubaudit.demo.exchange import Answer, Host, Incoming
 
+# A client that goes away is noticed within one piece.
+_PIECE = 1024 * 1024
+
 _FLIPPED = bytes(255 - byte for byte in range(256))
 
 
@@ -61,6 +64,14 @@ class StallBody:
 
 
 @dataclass(frozen=True, slots=True)
+class Trickle:
+    """Send the body in pieces of `size` bytes with `seconds` after each."""
+
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class WrongBytes:
     """Every byte of the body inverted: right length, right headers, wrong content."""
 
@@ -97,7 +108,9 @@ class Alter:
 
 
 Before = Status | Delay | Stall | Drop | Run
-After = Cut | StallBody | WrongBytes | IgnoreRange | ContentRange | Gzip | LeaveOut | Alter
+After = (
+    Cut | StallBody | Trickle | WrongBytes | IgnoreRange | ContentRange | Gzip | LeaveOut | Alter
+)
 Effect = Before | After
 
 
@@ -171,11 +184,16 @@ Ending = Literal["whole", "cut", "stall"]
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """An answer as it goes out: `limit` bytes of its body at most, then `ending`."""
+    """An answer as it goes out: `limit` bytes of its body at most, then `ending`.
+
+    The body goes in pieces of `piece` bytes with a pause of `pause` seconds after each.
+    """
 
     answer: Answer
     limit: int | None = None
     ending: Ending = "whole"
+    piece: int = _PIECE
+    pause: float = 0.0
 
 
 def apply(effect: After, sending: Sending, whole: Callable[[], Answer]) -> Sending:
@@ -186,6 +204,8 @@ def apply(effect: After, sending: Sending, whole: Callable[[], Answer]) -> Sendi
             return replace(sending, limit=after, ending="cut")
         case StallBody(after):
             return replace(sending, limit=after, ending="stall")
+        case Trickle(size, seconds):
+            return replace(sending, piece=size, pause=seconds)
         case WrongBytes():
             changed = replace(answer, body=answer.body.translate(_FLIPPED))
         case IgnoreRange():

@@ -63,6 +63,8 @@ def tree_entries(
             if isinstance(below, bytes):
                 raise ValueError(f"{path!r}: {parent!r} is a file and a directory")
             level = below
+        if name in level:
+            raise ValueError(f"{path!r} is a file and a directory")
         level[name] = content
     entries: dict[str, TreeEntry] = {}
     root = _tree(nested, "", is_lfs, entries)

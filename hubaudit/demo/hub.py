@@ -18,7 +18,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -103,8 +103,8 @@ class StandInHub:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._numbers = itertools.count(1)
-        self._hub = Listener("hub", self._serve)
-        self._cdn = Listener("cdn", self._serve)
+        self._hub = Listener("hub", self._serve, self._closing)
+        self._cdn = Listener("cdn", self._serve, self._closing)
         self._world.endpoint = f"http://127.0.0.1:{self._hub.server_port}"
         # Another host *name*: some client versions compare names only, and a token must not follow.
         self._world.cdn = f"http://localhost:{self._cdn.server_port}"
@@ -233,13 +233,17 @@ class StandInHub:
                 )
         return self._send(incoming, sending, send)
 
-    def _due(self, incoming: Incoming, fits: Callable[[Effect], bool]) -> list[Fault]:
+    def _due(self, incoming: Incoming, fits: Callable[[Effect], bool]) -> Iterator[Fault]:
+        """The rules whose turn it is, each counted only when the one before did not end the matter."""
         with self._lock:
-            return [
-                rule
-                for rule in self._faults
-                if fits(rule.effect) and rule.matches(incoming) and rule.claim()
-            ]
+            rules = list(self._faults)
+        for rule in rules:
+            if not fits(rule.effect):
+                continue
+            with self._lock:
+                due = rule.matches(incoming) and rule.claim()
+            if due:
+                yield rule
 
     def _answer(self, incoming: Incoming) -> Answer:
         if incoming.host == "cdn":

@@ -83,7 +83,8 @@ class HubRepo:
     `files` is the first commit and afterwards what main holds. `tags` and `info` go into the
     repository's info answer as they are. `scans` maps a path to its `securityFileStatus` (see
     `file_scan`); a path that is not in it is unscanned, one that maps to None has no such block.
-    `allowed` names the users who may read it where it is private or gated.
+    `allowed` names the users who may read it where it is private or gated. `object_key` is the Hub's
+    `_id`, 24 hex digits: it outlives a rename, and a repository made anew under an old name has another.
     """
 
     repo_id: str
@@ -98,22 +99,21 @@ class HubRepo:
     card_data: dict[str, Any] = field(default_factory=dict)
     info: dict[str, Any] = field(default_factory=dict)
     allowed: set[str] = field(default_factory=lambda: {"reader"})
+    object_key: str = ""
     commits: dict[str, Commit] = field(init=False, default_factory=dict)
     refs: dict[str, str] = field(init=False, default_factory=dict)
     _made: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
+        if not self.object_key:
+            name = f"{self.repo_type}/{self.repo_id}"
+            self.object_key = hashlib.sha256(name.encode()).hexdigest()[:24]
         self.commit(self.files, "initial commit")
 
     @property
     def sha(self) -> str:
         """The commit that main points to."""
         return self.refs[MAIN]
-
-    @property
-    def object_key(self) -> str:
-        """The 24 hex digits that the Hub calls `_id`."""
-        return hashlib.sha256(f"{self.repo_type}/{self.repo_id}".encode()).hexdigest()[:24]
 
     def commit(self, files: Mapping[str, bytes], message: str = "update", ref: str = MAIN) -> str:
         """Add a commit that holds exactly `files` and move `ref` (a full ref name) to it.

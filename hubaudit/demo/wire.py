@@ -18,22 +18,20 @@ Send = Callable[[Sending], int]
 Serve = Callable[[Incoming, Send], bool]
 """Handles one request; False if the connection is to be closed."""
 
-# One write a chunk: a client that goes away is noticed within one.
-_CHUNK = 1024 * 1024
-
 
 class Listener(ThreadingHTTPServer):
-    """A port of its own on 127.0.0.1, and a thread for each connection."""
+    """A port of its own on 127.0.0.1, and a thread for each connection. `closing` ends pauses."""
 
     # Threads that are joined on close: a daemon thread would outlive the server.
     daemon_threads = False
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, host: Host, serve: Serve) -> None:
+    def __init__(self, host: Host, serve: Serve, closing: threading.Event) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.host: Host = host
         self.serve = serve
+        self.closing = closing
         self._open: set[socket.socket] = set()
         self._loop = threading.Thread(
             target=self.serve_forever, args=(0.02,), name=f"stand-in {host}"
@@ -90,7 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
         sent = 0
         try:
             while sent < len(body):
-                sent += self.connection.send(body[sent : sent + _CHUNK])
+                sent += self.connection.send(body[sent : sent + sending.piece])
+                if sending.pause and self.server.closing.wait(sending.pause):
+                    break
         except ConnectionError:
             self.close_connection = True
         return sent

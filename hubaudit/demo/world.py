@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
@@ -24,7 +25,9 @@ class Refused(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        headers = {"X-Error-Message": self.message}
+        # The message may quote a name that a header cannot hold: line ends, other scripts.
+        plain = "".join(c if " " <= c <= "~" else "?" for c in self.message)
+        headers = {"X-Error-Message": plain}
         if self.code is not None:
             headers["X-Error-Code"] = self.code
         if self.status == 401:
@@ -102,6 +105,16 @@ def check_readable(world: World, incoming: Incoming, repo: HubRepo) -> None:
     page = f"{world.endpoint}/{repo.repo_id}"
     message = f"{named} and you are not in the authorized list. Visit {page} to ask for access."
     raise Refused(403, message, code="GatedRepo")
+
+
+def number(incoming: Incoming, key: str) -> int | None:
+    """A non-negative number from the query; None where it is not given."""
+    given = incoming.value(key)
+    if given is None:
+        return None
+    if not re.fullmatch("[0-9]{1,9}", given):
+        raise Refused(400, f'"{key}" must be a number')
+    return int(given)
 
 
 def refuse_revision(revision: str) -> NoReturn:
