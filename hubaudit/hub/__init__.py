@@ -1,1 +1,17 @@
-"""The Hub: pin, list, fetch. Only this package talks to it, over huggingface_hub's own session."""
+"""The only package that talks to the Hub, always through huggingface_hub's own session.
+
+huggingface_hub reads its environment when it is first imported, and Python runs this file before any
+module of the package: so the two settings that hubaudit relies on are made here, and only where the
+user has not decided otherwise.
+
+- `HF_HUB_DISABLE_XET`: hf_xet downloads outside of Python's transports, where no time-out, retry,
+  progress or cassette of ours reaches it.
+- `HF_HUB_DISABLE_TELEMETRY`: huggingface_hub 2.x otherwise sends a request nobody asked for.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

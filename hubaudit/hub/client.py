@@ -1,0 +1,310 @@
+"""What an audit asks of the Hub: pin a revision, list a commit, get its files whole or in parts."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+from urllib.parse import quote, urljoin, urlsplit
+
+from huggingface_hub import constants
+from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError
+from huggingface_hub.utils import build_hf_headers, httpx, validate_repo_id
+
+import hubaudit
+from hubaudit.errors import (
+    AccessDenied,
+    ConfigError,
+    HubAnswerInvalid,
+    HubUnreachable,
+    RepositoryRenamed,
+    UsageError,
+)
+from hubaudit.events import Listener, ignore
+from hubaudit.hub import offline
+from hubaudit.hub.access import Access, get, same_server
+from hubaudit.hub.cassette import Cassette, Recorder, Replayer
+from hubaudit.hub.download import download
+from hubaudit.hub.listing import TreeReader
+from hubaudit.hub.ranges import RangeReader
+from hubaudit.hub.rangestore import RangeStore, store_root
+from hubaudit.hub.refusals import Asked, refusal
+from hubaudit.hub.wire import TRANSIENT, ClientFactory, Patience, Wire, installed, where, wrapping
+from hubaudit.model import Listing, RepoFile, RepoRef, Target
+from hubaudit.source import Source
+from hubaudit.source.remote import RemoteSource
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_ANSWER_BYTES = 64 * 1024 * 1024  # a page of 1000 entries with all scans takes about 1 MiB
+_ENTRIES = 1_000_000  # the Hub advises against more than 100 000 files in a repository
+_HINT = "is the endpoint a Hub? check HF_ENDPOINT; a proxy may have changed the answer"
+
+
+class HubClient:
+    """One Hub, for as long as the `with` block lasts. Other uses of huggingface_hub meanwhile share its wire.
+
+    `record` keeps every exchange in a folder, `replay` answers from such a folder without a network.
+    Either works on a temporary cache, so paths from `download` end with the block. `patience`,
+    `sleep` and `clock` are for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str | None = None,
+        token: str | bool | None = None,
+        listener: Listener = ignore,
+        cache_dir: Path | None = None,
+        record: Path | None = None,
+        replay: Path | None = None,
+        patience: Patience | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises ConfigError, CassetteError or UsageError; asks the Hub nothing yet."""
+        if record is not None and replay is not None:
+            raise UsageError("a run is recorded or replayed, not both", hint="drop one of the two")
+        if record is not None and constants.HF_HUB_OFFLINE:
+            raise UsageError("offline there is nothing to record", hint="unset HF_HUB_OFFLINE")
+        self._cassette: Cassette | None = None
+        self._replaying = replay is not None
+        if replay is not None:
+            self._cassette = Cassette.load(replay)
+            endpoint, token = self._cassette.endpoint, False
+        self.endpoint = checked_endpoint(endpoint or constants.ENDPOINT)
+        if record is not None:
+            self._cassette = Cassette.create(record, self.endpoint)
+        self._token = token
+        self._listener = listener
+        self._cache_dir = cache_dir
+        self._patience = patience or Patience()
+        self._sleep, self._clock = sleep, clock
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(installed(self._factory()))
+            self._access = self._open_access(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stack.close()
+
+    def pin(self, target: Target) -> RepoRef:
+        """The commit that the target's revision (by default main) is now, under the repository's own id.
+
+        The one request that names a branch. Raises RepositoryMissing, RepositoryRenamed,
+        RevisionMissing, AccessDenied or another HubError.
+        """
+        access = self._access
+        revision = target.revision or constants.DEFAULT_REVISION
+        if access.offline:
+            return offline.pin(access, target, revision)
+        asked = Asked(self.endpoint, target.repo_id, target.repo_type, revision, access.with_token)
+        url = f"{self._api(asked.repo_type, asked.repo_id)}/revision/{quote(revision, safe='')}"
+        info, _ = self._get_json(f"{url}?expand=sha", asked)
+        if not isinstance(info, dict):
+            raise HubAnswerInvalid(
+                "the Hub's answer about the repository is no JSON object", hint=_HINT
+            )
+        return RepoRef(
+            repo_id=_followed_id(asked.repo_id, info.get("id")),
+            repo_type=asked.repo_type,
+            revision=revision,
+            commit_hash=_pinned_hash(revision, info.get("sha")),
+            endpoint=self.endpoint,
+        )
+
+    def list_files(self, repo: RepoRef) -> Listing:
+        """Every file of the pinned commit, with what its scanners say. Raises a HubError."""
+        if self._access.offline:
+            return offline.list_files(self._access, repo)
+        asked = self._access.asked(repo)
+        tree = f"{self._api(repo.repo_type, repo.repo_id)}/tree/{repo.commit_hash}"
+        url: str | None = f"{tree}?recursive=true&expand=true"
+        reader, seen = TreeReader(repo), set[str]()
+        while url is not None:
+            known = len(reader)
+            page, following = self._get_json(url, asked)
+            reader.add_page(page)
+            seen.add(url)
+            url = self._next_page(url, following)
+            if url is not None and (url in seen or len(reader) == known or known > _ENTRIES):
+                raise HubAnswerInvalid("the listing does not end", hint=_HINT)
+        return reader.listing()
+
+    def download(self, repo: RepoRef, file: RepoFile) -> Path:
+        """The file in the HF cache; its bytes are the caller's to verify. Tells `Downloading`.
+
+        Raises FileUnavailable where only this file cannot be had, and a HubError otherwise.
+        """
+        return download(self._access, repo, file)
+
+    def open_range(self, repo: RepoRef, file: RepoFile) -> Source:
+        """The file as random-access bytes, fetched as they are read, and kept for the next audit.
+
+        No request is made here. Reading raises FileUnavailable where only this file cannot be had,
+        and a HubError otherwise.
+        """
+        access = self._access
+        store = RangeStore(access.ranges, self.endpoint, file)
+        if access.offline:
+            return RemoteSource(file.size, offline.reader(access, repo, file), store=store.frozen())
+        return RemoteSource(file.size, RangeReader(access, repo, file).fetch, store=store)
+
+    def _open_access(self, stack: ExitStack) -> Access:
+        hf_cache, ranges = self._cache_dir or Path(constants.HF_HUB_CACHE), store_root()
+        if self._cassette is not None:
+            apart = Path(stack.enter_context(TemporaryDirectory(prefix="hubaudit-")))
+            hf_cache, ranges = apart / "hub", apart / "ranges"
+            if not self._replaying:
+                stack.enter_context(self._cassette)
+        else:
+            stack.callback(RangeStore.prune, ranges)
+        return Access(
+            endpoint=self.endpoint,
+            token=self._token,
+            headers=_headers(self._token),
+            listener=self._listener,
+            hf_cache=hf_cache.expanduser().resolve(),
+            ranges=ranges,
+            offline=constants.HF_HUB_OFFLINE and not self._replaying,
+            patience=self._patience,
+        )
+
+    def _factory(self) -> ClientFactory:
+        def wire(transport: httpx.BaseTransport) -> Wire:
+            return Wire(transport, self._patience, self._listener, self._sleep, self._clock)
+
+        cassette = self._cassette
+        if cassette is None:
+            return wrapping(wire)
+        if not self._replaying:
+            return wrapping(lambda transport: wire(Recorder(transport, cassette)))
+
+        def replayed() -> httpx.Client:
+            # Nothing to wait for, and no request hook: offline mode is no reason not to replay.
+            transport = Wire(
+                Replayer(cassette), self._patience, ignore, lambda _: None, self._clock
+            )
+            return httpx.Client(transport=transport, follow_redirects=True, timeout=None)
+
+        return replayed
+
+    def _api(self, repo_type: str, repo_id: str) -> str:
+        return f"{self.endpoint}/api/{repo_type}s/{quote(repo_id, safe='/')}"
+
+    def _get_json(self, url: str, asked: Asked) -> tuple[Any, str | None]:
+        """The answer's JSON, and the URL of the next page where there is one."""
+        for _ in range(self._patience.attempts):
+            try:
+                with get(url, self._access.headers, follow=True) as response:
+                    if response.status_code >= 400:
+                        raise refusal(asked, response.status_code, response.headers)
+                    body = _whole_body(response)
+                    return _parsed(body, response), response.links.get("next", {}).get("url")
+            except TRANSIENT:
+                continue  # a broken body: the wire has counted and announced it
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise HubAnswerInvalid(
+                    f"{where(url)} gave an answer that cannot be used: {reason}", hint=_HINT
+                ) from error
+        raise HubUnreachable(
+            f"{where(url)} broke off its answer again and again",
+            hint="check the network, and try again later",
+        )
+
+    def _next_page(self, url: str, following: str | None) -> str | None:
+        if following is None:
+            return None
+        absolute = urljoin(url, following)
+        if not same_server(absolute, self.endpoint):
+            raise HubAnswerInvalid("the listing goes on at another server", hint=_HINT)
+        return absolute
+
+
+def checked_endpoint(endpoint: str) -> str:
+    """The endpoint without a slash at its end. Raises ConfigError when it is no http(s) URL."""
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(
+            f"the endpoint {endpoint!r} is no http or https URL",
+            hint="correct or unset HF_ENDPOINT",
+        )
+    return endpoint.rstrip("/")
+
+
+def _headers(token: str | bool | None) -> dict[str, str]:
+    try:
+        headers = build_hf_headers(
+            token=token, library_name="hubaudit", library_version=hubaudit.__version__
+        )
+    except LocalTokenNotFoundError as error:
+        raise AccessDenied(
+            "there is no token on this machine", hint="run `hf auth login`"
+        ) from error
+    if (
+        not headers.get("authorization", "").isascii()
+        or not headers.get("authorization", " ").isprintable()
+    ):
+        raise AccessDenied("the token has characters that no token has", hint="correct HF_TOKEN")
+    return headers
+
+
+def _followed_id(asked: str, found: Any) -> str:
+    """The repository's own id, if it is what was asked for.
+
+    A one-word id of the Hub's first years stands for `somebody/id`, and letter case is no difference.
+    Anything else means that the name now leads to a repository that nobody here has named.
+    """
+    try:
+        validate_repo_id(found if isinstance(found, str) else "")
+    except HFValidationError as error:
+        raise HubAnswerInvalid(
+            "the Hub's answer has no usable repository id", hint=_HINT
+        ) from error
+    legacy = "/" not in asked and found.lower().endswith(f"/{asked.lower()}")
+    if found.lower() == asked.lower() or legacy:
+        return str(found)
+    raise RepositoryRenamed(
+        f"{asked} now leads to {found}", hint=f"if that is the one you mean, audit {found}"
+    )
+
+
+def _pinned_hash(revision: str, found: Any) -> str:
+    if not isinstance(found, str) or not _COMMIT.fullmatch(found):
+        raise HubAnswerInvalid("the Hub's answer has no usable commit hash", hint=_HINT)
+    if _COMMIT.fullmatch(revision) and revision != found:
+        raise HubAnswerInvalid(f"asked for {revision}, the Hub answered with {found}", hint=_HINT)
+    return found
+
+
+def _whole_body(response: httpx.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > _ANSWER_BYTES:
+            raise HubAnswerInvalid(f"an answer of more than {_ANSWER_BYTES} bytes", hint=_HINT)
+    return bytes(body)
+
+
+def _parsed(body: bytes, response: httpx.Response) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        kind = response.headers.get("Content-Type", "something").split(";")[0].strip()[:60]
+        raise HubAnswerInvalid(
+            f"{where(str(response.url))} answered with {kind} that is not the JSON of a Hub",
+            hint=_HINT,
+        ) from error
