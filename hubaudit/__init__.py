@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hubaudit.audit import audit, require, scan
+    from hubaudit.pipeline import audit, require, scan
     from hubaudit.model import RepoReport, Verdict
 
 __version__ = "0.1.0"
@@ -14,9 +14,11 @@ __all__ = ["RepoReport", "Verdict", "__version__", "audit", "require", "scan"]
 
 def __getattr__(name: str) -> Any:
     if name in {"audit", "require", "scan"}:
-        import hubaudit.audit as home
-    elif name in {"RepoReport", "Verdict"}:
-        import hubaudit.model as home
-    else:
-        raise AttributeError(f"module 'hubaudit' has no attribute {name!r}")
-    return getattr(home, name)
+        from hubaudit import pipeline
+
+        return getattr(pipeline, name)
+    if name in {"RepoReport", "Verdict"}:
+        from hubaudit import model
+
+        return getattr(model, name)
+    raise AttributeError(f"module 'hubaudit' has no attribute {name!r}")

@@ -9,6 +9,9 @@ from hubaudit.model import Severity
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What counts as a failure. `fail_on`: findings at or above this severity make the verdict FAIL."""
+    """What counts as a failure: findings of `fail_on` and worse make the verdict FAIL."""
 
     fail_on: Severity = Severity.HIGH
+
+
+DEFAULT_POLICY = Policy()

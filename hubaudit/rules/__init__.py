@@ -1,1 +1,37 @@
 """The rules: what in a file's evidence is worth telling a person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from hubaudit.model import Finding
+from hubaudit.rules.base import Evidence, Rule
+from hubaudit.rules.hubscan import HUB_SCAN
+from hubaudit.rules.identity import DIGEST_MISMATCH
+from hubaudit.rules.imports import COMPUTED_IMPORT, DANGEROUS_IMPORT, UNLISTED_IMPORT
+from hubaudit.rules.structure import BROKEN_PICKLE, TRAILING_DATA, WRONG_EXTENSION
+
+RULES: tuple[Rule, ...] = (
+    DANGEROUS_IMPORT,
+    UNLISTED_IMPORT,
+    COMPUTED_IMPORT,
+    BROKEN_PICKLE,
+    TRAILING_DATA,
+    WRONG_EXTENSION,
+    DIGEST_MISMATCH,
+    HUB_SCAN,
+)
+
+__all__ = ["RULES", "Evidence", "Rule", "check", "ruleset_digest"]
+
+
+def check(evidence: Evidence, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
+    """Everything that the rules find in one file."""
+    return tuple(finding for rule in rules for finding in rule.check(rule, evidence))
+
+
+def ruleset_digest(names_digest: str, rules: Iterable[Rule] = RULES) -> str:
+    """sha256 over the catalogue's digest and the rules' texts: what a stored verdict depends on."""
+    parts = [names_digest, *(f"{rule.id}\0{rule.summary}" for rule in rules)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,1 @@
+from hubaudit.pipeline import audit, require, scan

@@ -1,0 +1,67 @@
+"""What a rule is and what it sees: the evidence of one file, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from hubaudit.formats.contents import Contents
+from hubaudit.model import Confidence, Finding, LoadRole, RepoFile, Severity
+from hubaudit.rules.uses import NameUse
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known of one file. `uses` are the names that its pickles import, judged.
+
+    `verified` is False if the bytes are not those of the listing, None if not all of them were had.
+    """
+
+    file: RepoFile
+    load_role: LoadRole
+    contents: Contents
+    uses: tuple[NameUse, ...]
+    verified: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`summary`: what it finds, one sentence. `advice`: what to do, one sentence, imperative."""
+
+    id: str
+    summary: str
+    advice: str
+    references: tuple[str, ...]
+    check: Callable[[Rule, Evidence], Iterator[Finding]]
+
+    def finding(
+        self,
+        evidence: Evidence,
+        severity: Severity,
+        message: str,
+        *,
+        confidence: Confidence = Confidence.HIGH,
+        member: str | None = None,
+        offset: int | None = None,
+        shown: str = "",
+    ) -> Finding:
+        """A finding of this rule. `shown` is the evidence that people read."""
+        return Finding(
+            self.id,
+            severity,
+            confidence,
+            evidence.file.path,
+            member,
+            offset,
+            message,
+            shown,
+            self.references,
+        )
+
+
+def unless_never_loaded(severity: Severity, role: LoadRole) -> Severity:
+    """One step less for a file that no loader opens; info stays info."""
+    if role is not LoadRole.NEVER:
+        return severity
+    steps = list(Severity)
+    return steps[min(severity.rank + 1, len(steps) - 1)]

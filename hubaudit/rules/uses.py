@@ -1,0 +1,204 @@
+"""What a pickle does with the names that it imports, and what the catalogue says of that.
+
+A name can be reached by a detour: `getattr(module, "system")`, `functools.partial(os.system, …)`.
+Where the arguments are constants the detour is followed, and the name at its end is judged too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from hubaudit.formats.contents import PickleRead
+from hubaudit.model import NameClass
+from hubaudit.pvm.values import Call, Global, PersistentId, Trace, Value
+from hubaudit.rules.names import Catalogue, Entry, Use
+
+_GETATTR = ("builtins.getattr", "__builtin__.getattr")
+_RECONSTRUCTORS = (
+    "copyreg._reconstructor",
+    "copy_reg._reconstructor",
+    "copyreg.__newobj__",
+    "copyreg.__newobj_ex__",
+    "copy_reg.__newobj__",
+)
+_MAX_DETOUR = 16  # getattr of getattr of …: each step is one more name, published chains have four
+
+
+@dataclass(frozen=True, slots=True)
+class NameUse:
+    """One name in one pickle: its strongest use, the first byte where it occurs, how often.
+
+    `call` is the first call of it, or the first that it is an argument of. `entry` is None if the
+    name is unlisted.
+    """
+
+    member: str | None
+    module: str
+    name: str
+    use: Use
+    offset: int
+    count: int
+    name_class: NameClass
+    entry: Entry | None
+    call: Call | None
+
+    @property
+    def qualified(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+def judge(catalogue: Catalogue, pickles: Iterable[PickleRead]) -> tuple[NameUse, ...]:
+    """Every name of every pickle, in the order of their occurrence."""
+    return tuple(use for pickle in pickles for use in _judge_trace(catalogue, pickle))
+
+
+def _judge_trace(catalogue: Catalogue, pickle: PickleRead) -> Iterator[NameUse]:
+    for key, seen in _collect(pickle.trace, catalogue).items():
+        entry = catalogue.find(*key, protocol=pickle.trace.protocol)
+        if seen.is_harmless_detour and entry is not None and entry.by_argument:
+            name_class = NameClass.INERT
+        else:
+            name_class = _class_of(entry, seen.use)
+        yield NameUse(
+            pickle.member,
+            *key,
+            seen.use,
+            seen.offset,
+            seen.count,
+            name_class,
+            entry,
+            seen.call,
+        )
+
+
+def _class_of(entry: Entry | None, use: Use) -> NameClass:
+    if entry is None:
+        return NameClass.UNLISTED
+    if entry.name_class is NameClass.DANGEROUS or entry.is_inert(use):
+        return entry.name_class
+    return NameClass.UNLISTED
+
+
+@dataclass(slots=True)
+class _Seen:
+    offset: int
+    count: int
+    use: Use = Use.NAMED
+    call: Call | None = None
+    detours: int = 0  # calls of it whose arguments were followed to the name that they yield
+    calls: int = 0
+
+    @property
+    def is_harmless_detour(self) -> bool:
+        """Every call of it was followed, so that the names at the ends say all there is to say."""
+        return self.calls > 0 and self.calls == self.detours
+
+    def strengthen(self, use: Use, call: Call) -> None:
+        if self.call is None or _STRENGTH[use] > _STRENGTH[self.use]:
+            self.use, self.call = use, call
+
+
+_STRENGTH = {Use.NAMED: 0, Use.CONSTRUCTED: 1, Use.CALLED: 2}
+
+
+def _collect(trace: Trace, catalogue: Catalogue) -> dict[tuple[str, str], _Seen]:
+    seen = {key: _Seen(found.offset, found.count) for key, found in trace.imports.items()}
+    for call in trace.calls:
+        _note_function(seen, call, catalogue)
+        _note_arguments(seen, call)
+    return seen
+
+
+def _note_function(seen: dict[tuple[str, str], _Seen], call: Call, catalogue: Catalogue) -> None:
+    """What `call` does to the name that it calls, and to the one that its detour yields."""
+    target = resolve(call.function)
+    if target is None:
+        return
+    use = _use_of(call)
+    found = _entry_for(seen, target, call.offset)
+    found.strengthen(use, call)
+    found.calls += use is Use.CALLED
+    yielded = _yielded_by(call, target)
+    if yielded is None:
+        return
+    if target.qualified in _RECONSTRUCTORS:
+        found.detours += 1
+        _entry_for(seen, yielded, call.offset).strengthen(Use.CONSTRUCTED, call)
+    elif _is_enum_member(catalogue, yielded):
+        found.detours += 1
+    else:
+        found.detours += 1
+        _entry_for(seen, yielded, call.offset).strengthen(Use.NAMED, call)
+
+
+def _entry_for(seen: dict[tuple[str, str], _Seen], target: Global, offset: int) -> _Seen:
+    return seen.setdefault((target.module, target.name), _Seen(offset, 1))
+
+
+def _use_of(call: Call) -> Use:
+    match call.how:
+        case "NEWOBJ" | "NEWOBJ_EX":
+            return Use.CONSTRUCTED
+        case "BUILD":
+            # BUILD of an object made before says no more of its class; BUILD of the class itself
+            # sets the attributes of the class.
+            return Use.CALLED if isinstance(call.function, Global) else Use.NAMED
+        case _:
+            return Use.CALLED
+
+
+def _yielded_by(call: Call, target: Global) -> Global | None:
+    """The name that a call of `getattr` or of a reconstructor comes down to."""
+    if target.qualified in _GETATTR:
+        return resolve(call)
+    if target.qualified in _RECONSTRUCTORS and isinstance(call.args, tuple) and call.args:
+        return resolve(call.args[0])
+    return None
+
+
+def _is_enum_member(catalogue: Catalogue, yielded: Global) -> bool:
+    owner, _, member = yielded.name.rpartition(".")
+    entry = catalogue.find(yielded.module, owner)
+    return entry is not None and entry.enum and member.isidentifier() and member[0] != "_"
+
+
+def _note_arguments(seen: dict[tuple[str, str], _Seen], call: Call) -> None:
+    """A name that is only passed on is shown in the call that it is passed to."""
+    if not isinstance(call.args, tuple):
+        return
+    for argument in call.args:
+        target = resolve(argument)
+        if target is not None and (found := seen.get((target.module, target.name))) is not None:
+            found.strengthen(Use.NAMED, call)
+
+
+def resolve(value: Value, steps: int = _MAX_DETOUR) -> Global | None:
+    """The name that `value` certainly is, if constants decide it.
+
+    Follows `getattr(name, "attribute")` and torch's persistent id of a module's class.
+    """
+    if isinstance(value, Global):
+        return value
+    if steps == 0:
+        return None
+    if isinstance(value, PersistentId):
+        match value.pid:
+            case ("module", cls, *_):
+                return resolve(cls, steps - 1)
+        return None
+    if isinstance(value, Call):
+        return _resolve_call(value, steps)
+    return None
+
+
+def _resolve_call(call: Call, steps: int) -> Global | None:
+    function = resolve(call.function, steps - 1)
+    if function is None or function.qualified not in _GETATTR:
+        return None
+    match call.args:
+        case (owner, str(attribute)):
+            origin = resolve(owner, steps - 1)
+            return origin and Global(origin.module, f"{origin.name}.{attribute}")
+        case _:
+            return None

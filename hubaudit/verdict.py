@@ -1,0 +1,61 @@
+"""Findings and coverage → one of four words, the sentence that explains it, and the exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from hubaudit.config import Policy
+from hubaudit.model import Finding, Severity, Unread, Verdict
+
+_EXIT_CODES = {Verdict.PASS: 0, Verdict.REVIEW: 0, Verdict.FAIL: 1, Verdict.INCOMPLETE: 3}
+# With many targets the worst one decides (errors and usage are 2, drift 4).
+_WORST_FIRST = (1, 2, 3, 4)
+
+
+def decide(findings: Iterable[Finding], unread: Sequence[Unread], policy: Policy) -> Verdict:
+    """FAIL on a finding at or above `policy.fail_on`; then INCOMPLETE; REVIEW from medium on."""
+    severities = [finding.severity for finding in findings if finding.waived is None]
+    if any(severity.rank <= policy.fail_on.rank for severity in severities):
+        return Verdict.FAIL
+    if unread:
+        return Verdict.INCOMPLETE
+    if any(severity.rank <= Severity.MEDIUM.rank for severity in severities):
+        return Verdict.REVIEW
+    return Verdict.PASS
+
+
+def summarize(
+    verdict: Verdict, findings: Sequence[Finding], unread: Sequence[Unread], policy: Policy
+) -> str:
+    """One sentence for the report."""
+    match verdict:
+        case Verdict.FAIL:
+            bad = [f for f in findings if f.severity.rank <= policy.fail_on.rank and not f.waived]
+            rules = Counter(finding.rule for finding in bad)
+            listed = ", ".join(f"{rule} × {n}" if n > 1 else rule for rule, n in rules.items())
+            return f"Do not load this commit: {listed}."
+        case Verdict.INCOMPLETE:
+            return f"Not decided: {_count(len(unread), 'part')} could not be read."
+        case Verdict.REVIEW:
+            medium = [f for f in findings if f.severity.rank <= Severity.MEDIUM.rank]
+            return f"Nothing failed, but {_count(len(medium), 'finding')} should be looked at."
+        case Verdict.PASS:
+            return "Everything that could execute was read, and nothing in it failed."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def exit_code(verdict: Verdict, *, strict: bool) -> int:
+    """The contract's code for one target. `strict`: REVIEW fails too."""
+    if strict and verdict is Verdict.REVIEW:
+        return 1
+    return _EXIT_CODES[verdict]
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """The code for many targets: 1 over 2 over 3 over 4 over 0."""
+    found = set(codes)
+    return next((code for code in _WORST_FIRST if code in found), 0)
