@@ -83,7 +83,9 @@ def audit(
         return _audit_files(_HubFiles(hub, repo), listing, policy, listener)
 
 
-def scan(path: str | Path, *, policy: Policy = DEFAULT_POLICY, listener: Listener = ignore) -> RepoReport:
+def scan(
+    path: str | Path, *, policy: Policy = DEFAULT_POLICY, listener: Listener = ignore
+) -> RepoReport:
     """The same for a local file or folder, which has no listing to be verified against.
 
     Raises PathError if there is no such path.
@@ -93,7 +95,9 @@ def scan(path: str | Path, *, policy: Policy = DEFAULT_POLICY, listener: Listene
     return _audit_files(files, files.list(), policy, listener)
 
 
-def require(target: str | Target, *, policy: Policy = DEFAULT_POLICY, **how: object) -> dict[str, str]:
+def require(
+    target: str | Target, *, policy: Policy = DEFAULT_POLICY, **how: object
+) -> dict[str, str]:
     """The keyword arguments with which `from_pretrained` loads just what was audited.
 
     Takes what `audit` takes. Raises AuditFailed or AuditIncomplete if the verdict is not good
@@ -328,7 +332,7 @@ def _judge(
     verified: bool | None,
     digest: str | None,
 ) -> _Examined:
-    uses = judge(load_catalogue(), contents.pickles)
+    uses = judge(load_catalogue(), contents)
     findings = rules.check(rules.Evidence(file, role, contents, uses, verified))
     report = FileReport(
         path=file.path,

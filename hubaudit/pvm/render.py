@@ -27,7 +27,7 @@ def render(value: Value, depth: int = MAX_DEPTH) -> str:
         return "…"
     match value:
         case Global():
-            return value.qualified
+            return _spelled(value)
         case Call():
             return _call(value, depth)
         case str() | bytes():
@@ -53,6 +53,12 @@ def render(value: Value, depth: int = MAX_DEPTH) -> str:
             return f"<int of {value.bit_length():,} bits>"
         case _:
             return repr(value)
+
+
+def _spelled(found: Global) -> str:
+    """As people write it: `posix` and `nt` are what `os` is made of, and nobody imports them."""
+    module = "os" if found.module in ("posix", "nt") else found.module
+    return f"{module}.{found.name}"
 
 
 def _call(call: Call, depth: int) -> str:

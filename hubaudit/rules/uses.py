@@ -6,10 +6,11 @@ Where the arguments are constants the detour is followed, and the name at its en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from hubaudit.formats.contents import PickleRead
+from hubaudit.formats.contents import Contents, Format, PickleRead
 from hubaudit.model import NameClass
 from hubaudit.pvm.values import Call, Global, PersistentId, Trace, Value
 from hubaudit.rules.names import Catalogue, Entry, Use
@@ -48,28 +49,34 @@ class NameUse:
         return f"{self.module}.{self.name}"
 
 
-def judge(catalogue: Catalogue, pickles: Iterable[PickleRead]) -> tuple[NameUse, ...]:
-    """Every name of every pickle, in the order of their occurrence."""
-    return tuple(use for pickle in pickles for use in _judge_trace(catalogue, pickle))
+def judge(catalogue: Catalogue, contents: Contents) -> tuple[NameUse, ...]:
+    """Every name of every pickle in a file, in the order of their occurrence."""
+    judge_one = partial(_judge_trace, catalogue, contents.format)
+    return tuple(use for pickle in contents.pickles for use in judge_one(pickle))
 
 
-def _judge_trace(catalogue: Catalogue, pickle: PickleRead) -> Iterator[NameUse]:
-    for key, seen in _collect(pickle.trace, catalogue).items():
-        entry = catalogue.find(*key, protocol=pickle.trace.protocol)
-        if seen.is_harmless_detour and entry is not None and entry.by_argument:
-            name_class = NameClass.INERT
-        else:
-            name_class = _class_of(entry, seen.use)
+def _judge_trace(catalogue: Catalogue, format_: Format, pickle: PickleRead) -> Iterator[NameUse]:
+    for (module, name), seen in _collect(pickle.trace, catalogue).items():
+        entry = catalogue.find(module, name, protocol=pickle.trace.protocol)
+        followed = seen.was_followed and entry is not None and entry.by_argument
+        inert = followed or (format_ is Format.TORCHSCRIPT and _is_scripted(module))
         yield NameUse(
             pickle.member,
-            *key,
+            module,
+            name,
             seen.use,
             seen.offset,
             seen.count,
-            name_class,
+            NameClass.INERT if inert else _class_of(entry, seen.use),
             entry,
             seen.call,
         )
+
+
+def _is_scripted(module: str) -> bool:
+    """A type of the archive's own `code/`: `torch.jit.load` reads it with the C++ unpickler, and
+    Python has no such module (torch/csrc/jit/serialization/unpickler.cpp, 2.13)."""
+    return module == "__torch__" or module.startswith("__torch__.")
 
 
 def _class_of(entry: Entry | None, use: Use) -> NameClass:
@@ -90,7 +97,7 @@ class _Seen:
     calls: int = 0
 
     @property
-    def is_harmless_detour(self) -> bool:
+    def was_followed(self) -> bool:
         """Every call of it was followed, so that the names at the ends say all there is to say."""
         return self.calls > 0 and self.calls == self.detours
 
@@ -122,14 +129,11 @@ def _note_function(seen: dict[tuple[str, str], _Seen], call: Call, catalogue: Ca
     yielded = _yielded_by(call, target)
     if yielded is None:
         return
-    if target.qualified in _RECONSTRUCTORS:
-        found.detours += 1
-        _entry_for(seen, yielded, call.offset).strengthen(Use.CONSTRUCTED, call)
-    elif _is_enum_member(catalogue, yielded):
-        found.detours += 1
-    else:
-        found.detours += 1
-        _entry_for(seen, yielded, call.offset).strengthen(Use.NAMED, call)
+    found.detours += 1
+    if not _is_enum_member(catalogue, yielded):
+        constructs = target.qualified in _RECONSTRUCTORS
+        use = Use.CONSTRUCTED if constructs else Use.NAMED
+        _entry_for(seen, yielded, call.offset).strengthen(use, call)
 
 
 def _entry_for(seen: dict[tuple[str, str], _Seen], target: Global, offset: int) -> _Seen:
