@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
-from hubaudit.demo.exchange import Answer, Incoming, json_answer, text_answer
+from hubaudit.demo.exchange import Answer, Incoming, json_answer, text_answer, weak_etag
 from hubaudit.demo.repository import HubRepo
 
 _SCHEME = 'Bearer realm="Authentication required", charset="UTF-8"'
@@ -38,7 +38,8 @@ class Refused(Exception):
         return json_answer({"error": self.message}, self.status, self.headers)
 
     def as_text(self) -> Answer:
-        return text_answer(self.message, self.status, self.headers)
+        etag = {"ETag": weak_etag(self.message.encode())}
+        return text_answer(self.message, self.status, self.headers | etag)
 
 
 @dataclass(slots=True)
