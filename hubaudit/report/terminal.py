@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from itertools import groupby
 from typing import assert_never
@@ -11,8 +11,10 @@ from typing import assert_never
 from rich.console import Console
 from rich.text import Text
 
+from hubaudit.formats.contents import Format
 from hubaudit.model import (
     Comparison,
+    FileReport,
     Finding,
     ReadHow,
     RepoRef,
@@ -25,6 +27,8 @@ from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import visible
 from hubaudit.report.order import Heap, heaps
 from hubaudit.report.page import Page
+from hubaudit.report.words import count, size
+from hubaudit.selection import can_execute
 
 SHORT_COMMIT = 12  # what git itself abbreviates to in large repositories; the pin has all 40
 EVIDENCE_CHARS = 220  # three lines of 80 columns; the JSON has all of it
@@ -56,6 +60,7 @@ def render(report: RepoReport, page: Page) -> str:
     """
     paper = _Paper(page)
     paper.put(_headline(report))
+    paper.put(Text(_clip(visible(report.summary), EVIDENCE_CHARS)))
     _put_findings(paper, report, page)
     _put_unread(paper, report.unread, page)
     paper.gap()
@@ -119,8 +124,7 @@ class _Paper:
 def _headline(report: RepoReport) -> Text:
     text = Text().append(report.verdict.value.upper(), _VERDICT_STYLE[report.verdict])
     text.append("  ")
-    text.append(_subject(report.repo), "bold")
-    return text.append(f": {_clip(visible(report.summary), EVIDENCE_CHARS)}")
+    return text.append(_subject(report.repo), "bold")
 
 
 def _subject(repo: RepoRef) -> str:
@@ -200,7 +204,7 @@ def _comparison(comparison: Comparison) -> Text:
                 "extra": len(comparison.extra),
                 "different": len(comparison.differing),
             }
-            said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+            said = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
             said = f"they differ: {said or 'see the JSON report'}"
         case "not-compared":
             said = "not compared"
@@ -212,32 +216,24 @@ def _comparison(comparison: Comparison) -> Text:
 def _coverage(report: RepoReport) -> str:
     """How much of what can execute was read. What stands in `unread` was not, or not to its end."""
     unread = {entry.path for entry in report.unread}
-    opened = [file for file in report.files if file.read in _OPENED]
-    whole = [file for file in opened if file.path not in unread]
-    missed = unread - {file.path for file in whole}
-    size = _size(sum(file.size for file in whole))
-    parts = [f"Read {len(whole)} of {_count(len(whole) + len(missed), 'file')} that can execute"]
-    parts[0] += f", {size}" if whole else ""
-    parts += _others(report, unread)
-    return "; ".join(parts) + "."
+    can = {file.path: file.size for file in report.files if _can_execute(file)}
+    whole = can.keys() - unread
+    said = f"Read {len(whole)} of {count(len(can.keys() | unread), 'file')} that can execute"
+    if whole:
+        said += f", {size(sum(can[path] for path in whole))}"
+    others = [file for file in report.files if file.path not in can.keys() | unread]
+    if len(others) == 1:
+        said += "; 1 other by its first bytes"
+    elif others:
+        said += f"; {len(others)} others by their first bytes"
+    return f"{said}."
 
 
-_OPENED = {ReadHow.CACHE, ReadHow.RANGE, ReadHow.LOCAL}
-
-
-def _others(report: RepoReport, unread: set[str]) -> Iterator[str]:
-    peeked = [file for file in report.files if file.read is ReadHow.HEADER]
-    closed = [
-        file for file in report.files if file.read is ReadHow.NONE and file.path not in unread
-    ]
-    if peeked:
-        yield (
-            "1 other by its first bytes"
-            if len(peeked) == 1
-            else f"{len(peeked)} others by their first bytes"
-        )
-    if closed:
-        yield f"{len(closed)} not opened"
+def _can_execute(file: FileReport) -> bool:
+    try:
+        return can_execute(file.path, Format(file.format))
+    except ValueError:  # a stored report may name a format of a newer version
+        return file.read in {ReadHow.CACHE, ReadHow.RANGE, ReadHow.LOCAL}
 
 
 def _put_what_now(paper: _Paper, report: RepoReport) -> None:
@@ -295,17 +291,3 @@ def _clip_middle(text: str, limit: int) -> str:
         return text
     half = limit // 2
     return f"{text[:half]}…{text[-half:]}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _size(number: int) -> str:
-    """`number` bytes in decimal units, as the Hub shows them."""
-    size = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{number} B" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

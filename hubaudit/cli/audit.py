@@ -1,0 +1,88 @@
+"""`hubaudit audit`: repositories on the Hub."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hubaudit.cli import names, options
+from hubaudit.cli.errors import Job
+from hubaudit.errors import HubauditError, MalformedTarget, RepositoryMissing, UsageError
+
+if TYPE_CHECKING:
+    from hubaudit.events import Listener
+    from hubaudit.model import RepoReport
+
+
+def audit(
+    targets: options.Targets,
+    revision: options.Revision = None,
+    repo_type: options.RepoType = None,
+    fail_on: options.FailOn = "high",
+    strict: options.Strict = False,
+    form: options.Form = "text",
+    output: options.Output = None,
+    reports: options.Reports = Path("reports"),
+    no_save: options.NoSave = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    record: options.Record = None,
+    replay: options.Replay = None,
+) -> Job:
+    """Say what a commit on the Hub would run on whoever loads it. Nothing is executed."""
+    _check_cassette(targets, record, replay)
+
+    def job() -> int:
+        from hubaudit.audit import audit as audit_repository
+        from hubaudit.cli.run import Delivery, run
+        from hubaudit.config import Policy
+        from hubaudit.model import Severity
+
+        ask = partial(
+            audit_repository,
+            revision=revision,
+            repo_type=repo_type,
+            policy=Policy(fail_on=Severity(fail_on)),
+            record=record,
+            replay=replay,
+        )
+
+        def judge(target: str, listener: Listener) -> RepoReport:
+            try:
+                return ask(target, listener=listener)
+            except (MalformedTarget, RepositoryMissing) as error:
+                raise _with_likelier_hint(error, target) from error.__cause__
+
+        kept = None if no_save else reports
+        return run(targets, judge, Delivery(form, output, kept, strict, quiet, verbose))
+
+    return job
+
+
+def _check_cassette(targets: list[str], record: Path | None, replay: Path | None) -> None:
+    if record is not None and replay is not None:
+        raise UsageError(
+            "--record and --replay exclude each other", hint="give one of the two folders"
+        )
+    if len(targets) > 1 and (record is not None or replay is not None):
+        raise UsageError(
+            "--record and --replay are for one TARGET", hint="run it once for each target"
+        )
+
+
+def _with_likelier_hint(error: HubauditError, target: str) -> HubauditError:
+    """What the user probably meant when the Hub has no such repository: a local path, or a command."""
+    if _is_local(target):
+        error.hint = f"for the local path: hubaudit scan {target}"
+    elif close := get_close_matches(target, (*names.COMMANDS, *names.RESERVED), n=1):
+        error.hint = f"if you meant the command, it is spelled: hubaudit {close[0]}"
+    return error
+
+
+def _is_local(target: str) -> bool:
+    try:
+        return Path(target).exists()
+    except (OSError, ValueError):  # too long for a path, or with a NUL in it
+        return False

@@ -1,0 +1,7 @@
+"""The names of commands, known before any command is imported."""
+
+from __future__ import annotations
+
+COMMANDS = ("audit", "scan", "demo")
+# Commands of versions to come. They are kept free now, since `hubaudit NAME` is also a repository.
+RESERVED = ("sweep", "watch", "diff", "report", "rules", "explain")

@@ -1,0 +1,108 @@
+"""The options that commands share. Lists of choices stand here so that `--help` imports no report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+FormatName = Literal["text", "json"]
+RepoTypeName = Literal["model", "dataset", "space"]
+SeverityName = Literal["critical", "high", "medium", "low"]
+
+_WRITING = "Output"
+_HUB = "Hub"
+
+Targets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TARGET...",
+        show_default=False,
+        help="org/model, org/model@revision, datasets/org/name, spaces/org/name, hf://… or a Hub URL.",
+    ),
+]
+Paths = Annotated[
+    list[Path],
+    typer.Argument(metavar="PATH...", show_default=False, help="Local files or folders."),
+]
+Revision = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REVISION",
+        show_default=False,
+        rich_help_panel=_HUB,
+        help="Branch, tag or commit. Without it the default branch.",
+    ),
+]
+RepoType = Annotated[
+    RepoTypeName | None,
+    typer.Option(show_default=False, rich_help_panel=_HUB, help="What kind of repository it is."),
+]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        show_default=False,
+        rich_help_panel=_HUB,
+        help="Keep every exchange with the Hub in DIR, without tokens.",
+    ),
+]
+Replay = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        show_default=False,
+        rich_help_panel=_HUB,
+        help="Take every answer from DIR; no network.",
+    ),
+]
+Form = Annotated[
+    FormatName,
+    typer.Option("--format", "-f", rich_help_panel=_WRITING, help="How the report is written."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=_WRITING,
+        help="Write the report to FILE instead of stdout.",
+    ),
+]
+Reports = Annotated[
+    Path,
+    typer.Option(
+        metavar="DIR",
+        rich_help_panel=_WRITING,
+        help="Where each JSON report is kept: DIR/org/model/COMMIT.json.",
+    ),
+]
+NoSave = Annotated[
+    bool,
+    typer.Option(
+        "--no-save", rich_help_panel=_WRITING, help="Keep no JSON report under --reports."
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", rich_help_panel=_WRITING, help="No progress; warnings and errors only."
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        rich_help_panel=_WRITING,
+        help="Every step, every finding, and a traceback with an error.",
+    ),
+]
+FailOn = Annotated[
+    SeverityName,
+    typer.Option(help="The least severity of a finding that makes the verdict FAIL."),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for REVIEW, too.")]
