@@ -205,6 +205,24 @@ class StandInHub:
 
     def _serve(self, incoming: Incoming, send: Send) -> bool:
         """Answer one request by `send`; is the connection good for another?"""
+        dress = self._dress(incoming)
+        try:
+            replaced = self._before(incoming)
+        except _HangUp:
+            return False
+        if replaced is not None:
+            return self._send(incoming, Sending(dress(replaced)), send)
+        answer = dress(self._answer(incoming))
+        sending = Sending(answer)
+        for rule in self._due(incoming, lambda effect: _touches(effect, incoming, answer)):
+            if isinstance(rule.effect, After):
+                sending = apply(
+                    rule.effect, sending, lambda: dress(self._answer(incoming.without_range()))
+                )
+        return self._send(incoming, sending, send)
+
+    def _before(self, incoming: Incoming) -> Answer | None:
+        """What a fault answers in place of the Hub, if one does."""
         for rule in self._due(incoming, lambda effect: not isinstance(effect, After)):
             match rule.effect:
                 case Delay(seconds):
@@ -214,24 +232,13 @@ class StandInHub:
                 case Stall():
                     self._record(incoming, status=0, sent=0)
                     self._closing.wait()
-                    return False
+                    raise _HangUp
                 case Drop():
                     self._record(incoming, status=0, sent=0)
-                    return False
+                    raise _HangUp
                 case Status(code, headers, body):
-                    return self._send(
-                        incoming,
-                        Sending(self._dressed(incoming, Answer(code, body, headers))),
-                        send,
-                    )
-        answer = self._answer(incoming)
-        sending = Sending(answer)
-        for rule in self._due(incoming, lambda effect: _touches(effect, incoming, answer)):
-            if isinstance(rule.effect, After):
-                sending = apply(
-                    rule.effect, sending, lambda: self._answer(incoming.without_range())
-                )
-        return self._send(incoming, sending, send)
+                    return Answer(code, body, headers)
+        return None
 
     def _due(self, incoming: Incoming, fits: Callable[[Effect], bool]) -> Iterator[Fault]:
         """The rules whose turn it is, each counted only when the one before did not end the matter."""
@@ -246,25 +253,28 @@ class StandInHub:
                 yield rule
 
     def _answer(self, incoming: Incoming) -> Answer:
-        if incoming.host == "cdn":
-            return answer_cdn(self._world, incoming)
-        return self._dressed(incoming, answer_hub(self._world, incoming))
+        answer = answer_cdn if incoming.host == "cdn" else answer_hub
+        return answer(self._world, incoming)
 
-    def _dressed(self, incoming: Incoming, answer: Answer) -> Answer:
-        """With what every answer of the Hub carries, or a 429 in its place; its own headers win."""
+    def _dress(self, incoming: Incoming) -> Callable[[Answer], Answer]:
+        """Count the request; returns what gives an answer the headers that all of the Hub's have.
+
+        An answer's own headers win. Over the quota, a 429 comes in place of any answer.
+        """
         if incoming.host == "cdn":
-            return answer
+            return lambda answer: answer
         within, limits = self._limits.take(incoming.route)
-        if not within:
-            answer = json_answer({"error": "We had to rate limit you."}, 429)
-        numbered = {"X-Request-Id": f"Root=1-{next(self._numbers):08x}"}
-        return Answer(answer.status, answer.body, _EVERY_ANSWER | limits | numbered).having(
-            answer.headers
-        )
+        headers = _EVERY_ANSWER | limits | {"X-Request-Id": f"Root=1-{next(self._numbers):08x}"}
+
+        def dress(answer: Answer) -> Answer:
+            given = answer if within else json_answer({"error": "We had to rate limit you."}, 429)
+            return replace(given, headers=headers).having(given.headers)
+
+        return dress
 
     def _send(self, incoming: Incoming, sending: Sending, send: Send) -> bool:
-        body = sending.answer.body[: sending.limit]
-        planned = 0 if incoming.method == "HEAD" else len(body)
+        size = len(sending.answer.body)
+        planned = 0 if incoming.method == "HEAD" else len(range(size)[: sending.limit])
         # Logged first: a client that has its answer may look into the log at once.
         entry = self._record(incoming, status=sending.answer.status, sent=planned)
         sent = send(sending)
@@ -293,6 +303,10 @@ class StandInHub:
             self._log = [
                 replace(one, sent_bytes=sent) if one is entry else one for one in self._log
             ]
+
+
+class _HangUp(Exception):
+    """Nothing is to be answered, and the connection ends."""
 
 
 def _touches(effect: Effect, incoming: Incoming, answer: Answer) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from typing import Literal
 
 Bucket = Literal["api", "resolvers", "pages"]
@@ -19,9 +20,12 @@ WINDOW = 300.0
 class RateLimit:
     """Fixed windows of `window` seconds with `quota` requests a bucket; None enforces nothing."""
 
-    def __init__(self, quota: int | None, window: float) -> None:
+    def __init__(
+        self, quota: int | None, window: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._quota = quota
         self._window = window
+        self._clock = clock
         self._lock = threading.Lock()
         self._started = 0.0
         self._used: dict[str, int] = {}
@@ -32,7 +36,7 @@ class RateLimit:
         if self._quota is None:
             return True, self._headers(bucket, _TOLD[bucket], _TOLD[bucket] - 1, self._window)
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             if not self._used or now - self._started >= self._window:
                 self._started, self._used = now, {}
             used = self._used[bucket] = self._used.get(bucket, 0) + 1

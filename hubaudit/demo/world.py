@@ -103,7 +103,8 @@ def check_readable(world: World, incoming: Incoming, repo: HubRepo) -> None:
             f"{named}. You must have access to it and be authenticated to access it. Please log in."
         )
         raise Refused(401, message, code="GatedRepo")
-    page = f"{world.endpoint}/{repo.repo_id}"
+    prefix = "" if repo.repo_type == "model" else f"{repo.repo_type}s/"
+    page = f"{world.endpoint}/{prefix}{repo.repo_id}"
     message = f"{named} and you are not in the authorized list. Visit {page} to ask for access."
     raise Refused(403, message, code="GatedRepo")
 
