@@ -1,0 +1,364 @@
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubaudit.demo.assemble import OPCODES as ASSEMBLED
+from hubaudit.demo.assemble import Instruction, assemble
+from hubaudit.pvm.machine import KEEP, WINDOW, Limits, interpret
+from hubaudit.pvm.opcodes import OPCODES
+from hubaudit.pvm.render import render
+from hubaudit.pvm.values import (
+    Call,
+    Global,
+    Mapping,
+    PersistentId,
+    Run,
+    SetOf,
+    Skipped,
+    StopKind,
+    Trace,
+    Unknown,
+)
+from hubaudit.source.memory import MemorySource
+
+
+def run(*program: Instruction, **how: Any) -> Trace:
+    return interpret(MemorySource(assemble(*program)), **how)
+
+
+def imports(trace: Trace) -> list[tuple[str, str]]:
+    return list(trace.imports)
+
+
+def test_the_table_has_the_68_opcodes_that_pickletools_knows() -> None:
+    import pickletools
+
+    assert {(op.name, op.code) for op in OPCODES} == {
+        (op.name, op.code.encode("latin-1")) for op in pickletools.opcodes
+    }
+    assert {op.name: op.code for op in OPCODES} == {
+        name: code for name, (code, _encode) in ASSEMBLED.items()
+    }
+
+
+def plain(value: Any) -> Any:
+    """The Python value that a traced one stands for, for values without globals."""
+    match value:
+        case Mapping():
+            return {plain(key): plain(item) for key, item in value.pairs()}
+        case list():
+            return [plain(item) for item in value]
+        case tuple():
+            return tuple(plain(item) for item in value)
+        case SetOf():
+            items = {plain(item) for item in value.items}
+            return frozenset(items) if value.frozen else items
+        case _:
+            return value
+
+
+atoms = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=300),
+    st.binary(max_size=300),
+)
+values = st.recursive(
+    atoms,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=5),
+        st.tuples(inner, inner),
+        st.dictionaries(st.text(max_size=5), inner, max_size=5),
+        st.frozensets(st.integers(), max_size=5),
+    ),
+    max_leaves=20,
+)
+
+
+@given(values, st.sampled_from([4, 5]))
+@settings(max_examples=200, deadline=None)
+def test_what_the_pickler_wrote_is_read_back(value: object, protocol: int) -> None:
+    data = pickle.dumps(value, protocol)
+    trace = interpret(MemorySource(data))
+    assert trace.complete
+    assert trace.end == len(data)
+    assert plain(trace.result) == value
+    assert not trace.calls
+
+
+@given(values, st.sampled_from(range(6)))
+@settings(max_examples=200, deadline=None)
+def test_a_pickle_cut_anywhere_is_truncated_and_never_complete(
+    value: object, protocol: int
+) -> None:
+    data = pickle.dumps(value, protocol)
+    for end in range(0, len(data) - 1, max(1, len(data) // 20)):
+        trace = interpret(MemorySource(data[:end]))
+        assert trace.stop.kind is StopKind.TRUNCATED, (end, trace.stop)
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=500, deadline=None)
+def test_any_bytes_end_in_a_stop_inside_them(data: bytes) -> None:
+    trace = interpret(MemorySource(data))
+    assert 0 <= trace.stop.offset <= len(data)
+    assert 0 <= trace.end <= len(data)
+    render(trace.result)
+
+
+def test_a_pickle_in_the_middle_is_read_from_its_start_with_offsets_of_the_whole() -> None:
+    before = b"x" * 1000
+    trace = interpret(
+        MemorySource(before + assemble(("GLOBAL", "os", "system"), "STOP")), start=1000
+    )
+    assert trace.imports["os", "system"].offset == 1000
+    assert trace.end == 1000 + len(assemble(("GLOBAL", "os", "system"), "STOP"))
+
+
+CALLS: list[tuple[str, tuple[Instruction, ...], str]] = [
+    (
+        "REDUCE",
+        (("GLOBAL", "os", "system"), ("BINUNICODE", "true"), "TUPLE1", "REDUCE"),
+        "os.system('true')",
+    ),
+    (
+        "OBJ",
+        ("MARK", ("GLOBAL", "os", "system"), ("BINUNICODE", "true"), "OBJ"),
+        "os.system('true')",
+    ),
+    ("INST", ("MARK", ("BINUNICODE", "true"), ("INST", "os", "system")), "os.system('true')"),
+    ("NEWOBJ", (("GLOBAL", "a", "B"), "EMPTY_TUPLE", "NEWOBJ"), "a.B.__new__(a.B)"),
+    (
+        "NEWOBJ_EX",
+        (("GLOBAL", "a", "B"), ("BININT1", 7), "TUPLE1", "EMPTY_DICT", "NEWOBJ_EX"),
+        "a.B.__new__(a.B, 7, **{})",
+    ),
+    ("BUILD", (("GLOBAL", "a", "b"), "NONE", "BUILD"), "a.b.__setstate__(None)"),
+]
+
+
+@pytest.mark.parametrize(("how", "program", "shown"), CALLS, ids=[case[0] for case in CALLS])
+def test_every_opcode_that_calls_leaves_a_call(
+    how: str, program: tuple[Instruction, ...], shown: str
+) -> None:
+    trace = run(*program, "STOP")
+    assert [call.how for call in trace.calls] == [how]
+    assert render(trace.calls[0]) == shown
+    assert trace.complete
+
+
+def test_what_runs_before_a_broken_opcode_is_in_the_trace() -> None:
+    trace = run(("GLOBAL", "os", "system"), ("BINUNICODE", "true"), "TUPLE1", "REDUCE", b"\xff")
+    assert imports(trace) == [("os", "system")]
+    assert trace.stop.kind is StopKind.BROKEN
+    assert "0xff" in trace.stop.detail
+
+
+def test_stack_global_takes_its_names_from_wherever_they_lie() -> None:
+    trace = run(
+        ("SHORT_BINUNICODE", "system"),
+        ("LONG_BINPUT", 4_000_000_000),
+        "POP",
+        ("SHORT_BINUNICODE", "os"),
+        "MEMOIZE",
+        "DUP",
+        "POP",
+        ("LONG_BINGET", 4_000_000_000),
+        "STACK_GLOBAL",
+        "STOP",
+    )
+    assert imports(trace) == [("os", "system")]
+
+
+def test_memoize_counts_entries_and_not_the_highest_index() -> None:
+    trace = run(
+        ("SHORT_BINUNICODE", "os"),
+        ("BINPUT", 200),
+        ("SHORT_BINUNICODE", "system"),
+        "MEMOIZE",
+        "POP",
+        "POP",
+        ("BINGET", 200),
+        ("BINGET", 1),
+        "STACK_GLOBAL",
+        "STOP",
+    )
+    assert imports(trace) == [("os", "system")]
+
+
+def test_pop_takes_a_mark_when_nothing_lies_above_it() -> None:
+    trace = run("NONE", "MARK", "POP", "STOP")
+    assert trace.complete
+    assert trace.result is None
+
+
+def test_nothing_below_a_mark_can_be_reached_from_above_it() -> None:
+    trace = run("NONE", "MARK", "DUP", "STOP")
+    assert trace.stop.kind is StopKind.BROKEN
+
+
+def test_a_name_that_a_call_computes_is_a_computed_import() -> None:
+    trace = run(
+        ("GLOBAL", "base64", "b64decode"),
+        ("BINUNICODE", "b3M="),
+        "TUPLE1",
+        "REDUCE",
+        ("BINUNICODE", "system"),
+        "STACK_GLOBAL",
+        "STOP",
+    )
+    assert len(trace.computed) == 1
+    assert isinstance(trace.result, Unknown)
+    assert imports(trace) == [("base64", "b64decode")]
+
+
+def test_a_global_can_be_the_name_of_another_import() -> None:
+    trace = run(("GLOBAL", "os", "name"), ("BINUNICODE", "system"), "STACK_GLOBAL", "STOP")
+    assert len(trace.computed) == 1
+
+
+@pytest.mark.parametrize(
+    "operand", ["NONE", "EMPTY_LIST", ("BININT1", 1), ("SHORT_BINBYTES", b"os")]
+)
+def test_stack_global_of_what_is_no_text_breaks(operand: Instruction) -> None:
+    trace = run(operand, ("BINUNICODE", "system"), "STACK_GLOBAL", "STOP")
+    assert trace.stop.kind is StopKind.BROKEN
+    assert not trace.imports
+    assert not trace.computed
+
+
+@pytest.mark.parametrize("opcode", [("EXT1", 7), ("EXT2", 700), ("EXT4", 70000)])
+def test_an_extension_code_is_an_import_that_only_the_process_knows(opcode: Instruction) -> None:
+    trace = run(opcode, "STOP")
+    assert len(trace.computed) == 1
+
+
+def test_persistent_ids_are_kept_for_who_knows_what_they_mean() -> None:
+    trace = run(("BINUNICODE", "0"), "BINPERSID", ("PERSID", "1"), "TUPLE2", "STOP")
+    assert [persistent.pid for persistent in trace.persistent_ids] == ["0", "1"]
+    assert isinstance(trace.result, tuple)
+    assert all(isinstance(item, PersistentId) for item in trace.result)
+
+
+def test_a_protocol_that_does_not_exist_breaks_and_one_that_lies_does_not() -> None:
+    assert run(("PROTO", 6), "NONE", "STOP").stop.kind is StopKind.BROKEN
+    assert run(("PROTO", 0), ("SHORT_BINUNICODE", "x"), "STOP").complete
+
+
+def test_a_frame_that_lies_is_read_over() -> None:
+    trace = run(("PROTO", 4), ("FRAME", 1 << 60), ("GLOBAL", "os", "system"), "STOP")
+    assert imports(trace) == [("os", "system")]
+    assert trace.notes
+
+
+def test_a_long_payload_is_stepped_over_and_not_kept() -> None:
+    size = 3 * WINDOW
+    trace = run(("BINBYTES", b"A" * size), ("GLOBAL", "os", "system"), "TUPLE2", "STOP")
+    assert isinstance(trace.result, tuple)
+    skipped, found = trace.result
+    assert isinstance(skipped, Skipped)
+    assert (skipped.kind, skipped.size, skipped.offset) == ("bytes", size, 5)
+    assert isinstance(found, Global)
+
+
+def test_a_payload_longer_than_the_data_is_truncation() -> None:
+    for program in (
+        b"\x8e" + (1 << 62).to_bytes(8, "little"),
+        b"B" + (1 << 31).to_bytes(4, "little"),
+        b"\x8b" + (2_000_000_000).to_bytes(4, "little"),
+        b"X" + (KEEP - 1).to_bytes(4, "little"),
+    ):
+        assert run(program, b"abc").stop.kind is StopKind.TRUNCATED
+
+
+@pytest.mark.parametrize("opcode", [b"T", b"\x8b"])
+def test_a_negative_length_breaks(opcode: bytes) -> None:
+    assert run(opcode, (-1).to_bytes(4, "little", signed=True)).stop.kind is StopKind.BROKEN
+
+
+@pytest.mark.parametrize("numbers", [[float(n) for n in range(5000)], list(range(5000))])
+def test_long_runs_of_numbers_are_stepped_over_without_losing_what_follows(
+    numbers: list[float],
+) -> None:
+    data = pickle.dumps([numbers, numbers[:3]], 4)[:-1] + assemble(
+        "POP", ("GLOBAL", "os", "system"), "STOP"
+    )
+    trace = interpret(MemorySource(data))
+    assert imports(trace) == [("os", "system")]
+    whole = interpret(MemorySource(pickle.dumps([numbers, numbers[:3]], 4))).result
+    assert isinstance(whole, list)
+    assert all(isinstance(item, Run) for item in whole[0])
+    assert whole[1] == numbers[:3]
+
+
+def test_a_run_of_numbers_needs_something_to_be_appended_to() -> None:
+    numbers = [("BINFLOAT", 1.0)] * 100
+    assert run("MARK", *numbers, "APPENDS", "STOP").stop.kind is StopKind.BROKEN
+
+
+def test_operands_across_the_edge_of_a_window_are_read_whole() -> None:
+    program = assemble(("GLOBAL", "os", "system"), "POP")
+    for padding in range(WINDOW - 20, WINDOW + 5):
+        before = assemble(("BINBYTES", b"A" * (padding % 7)), "POP") + b"N0" * (padding // 2)
+        trace = interpret(MemorySource(before + program + assemble("NONE", "STOP")))
+        assert imports(trace) == [("os", "system")]
+        assert trace.complete
+
+
+def test_a_line_longer_than_the_window_is_read() -> None:
+    name = "a" * (WINDOW + 10)
+    trace = run(("GLOBAL", "os", name), "STOP")
+    assert imports(trace) == [("os", name)]
+
+
+def test_state_items_and_keys_go_to_the_object_that_was_made() -> None:
+    trace = run(
+        ("GLOBAL", "collections", "OrderedDict"),
+        "EMPTY_TUPLE",
+        "REDUCE",
+        "MARK",
+        ("BINUNICODE", "k"),
+        ("BININT1", 1),
+        "SETITEMS",
+        ("BININT1", 2),
+        "APPEND",
+        ("BINUNICODE", "state"),
+        "BUILD",
+        "STOP",
+    )
+    made = trace.result
+    assert isinstance(made, Call)
+    assert (made.flat, made.items, made.state) == (["k", 1], [2], ["state"])
+
+
+def test_deep_nesting_is_read_and_shown_without_recursion() -> None:
+    depth = 100_000
+    trace = run(b"N" + b"\x85" * depth, "STOP")
+    assert trace.complete
+    assert len(render(trace.result)) < 200
+
+
+def test_references_to_references_stay_small() -> None:
+    # each step doubles what a printer would have to print
+    step: tuple[Instruction, ...] = ("DUP", "TUPLE2")
+    trace = run("NONE", *(step * 1000), "STOP")
+    assert trace.complete
+    assert len(render(trace.result)) < 10_000
+
+
+def test_too_many_opcodes_are_a_limit_and_not_a_pass() -> None:
+    data = b"N0" * WINDOW
+    trace = interpret(MemorySource(data + b"N."), limits=Limits(opcode_bytes=WINDOW // 2))
+    assert trace.stop.kind is StopKind.LIMIT
+
+
+def test_too_many_marks_are_a_limit() -> None:
+    trace = interpret(MemorySource(b"(" * 3 * WINDOW), limits=Limits(marks=1000))
+    assert trace.stop.kind is StopKind.LIMIT
