@@ -130,46 +130,41 @@ class Catalogue:
         return row if protocol < 3 else None
 
     def _reached(self, module: str, name: str) -> Entry | None:
-        """The dangerous row that the module or a path in the name leads to."""
-        row = self._whole(module)
-        if row is not None:
-            return row
+        """The worst dangerous row that the module or a path in the name leads to."""
+        return min(self._paths_of(module, name), key=_rank, default=None)
+
+    def _paths_of(self, module: str, name: str) -> Iterator[Entry]:
         parts = name.split(".")
         if len(parts) > _MOST_PARTS:
             parts = parts[: _MOST_PARTS // 2] + parts[-_MOST_PARTS // 2 :]
-        for part in parts:
-            if part in self._attributes:
-                return self._attributes[part]
-        if len(parts) == 1:
-            return None
-        return self._along(module, parts) or self._anywhere(parts)
+        yield from self._whole(module)
+        yield from (self._attributes[part] for part in parts if part in self._attributes)
+        yield from self._along(module, parts)
+        for start in range(len(parts) - 1):
+            yield from self._along(parts[start], parts[start + 1 :])
 
-    def _whole(self, module: str) -> Entry | None:
+    def _whole(self, module: str) -> Iterator[Entry]:
         if module in self._modules:
-            return self._modules[module]
+            yield self._modules[module]
         while module:
             if module in self._packages:
-                return self._packages[module]
+                yield self._packages[module]
             module = module.rpartition(".")[0]
-        return None
 
-    def _anywhere(self, parts: list[str]) -> Entry | None:
-        for start in range(len(parts) - 1):
-            row = self._along(parts[start], parts[start + 1 :][: self._longest])
-            if row is not None:
-                return row
-        return None
-
-    def _along(self, path: str, parts: list[str]) -> Entry | None:
-        """The first dangerous row on the way from `path` through `parts`, each an attribute."""
-        for part in parts:
-            row = self._modules.get(path) or self._packages.get(path)
-            if row is not None:
-                return row
+    def _along(self, path: str, parts: list[str]) -> Iterator[Entry]:
+        """The dangerous rows on the way from `path` through `parts`, each an attribute."""
+        for part in parts[: self._longest]:
+            if path in self._modules:
+                yield self._modules[path]
+            if path in self._packages:
+                yield self._packages[path]
             path = f"{path}.{part}"
             if path in self._paths:
-                return self._paths[path]
-        return None
+                yield self._paths[path]
+
+
+def _rank(row: Entry) -> int:
+    return row.severity.rank if row.severity else len(Severity)
 
 
 def canonical(module: str, name: str) -> tuple[str, str]:
