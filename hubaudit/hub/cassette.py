@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import urljoin, urlsplit
@@ -66,6 +67,7 @@ class Cassette:
     _given: dict[tuple[str, str, str | None], int] = field(default_factory=dict)
     _checked: set[str] = field(default_factory=set)
     _index: Any = None
+    _lock: Lock = field(default_factory=Lock)
 
     @classmethod
     def create(cls, folder: Path, endpoint: str) -> Self:
@@ -152,8 +154,9 @@ class Cassette:
         if not answers:
             asked = f"{method} {key[1]}" + (f" ({byte_range})" if byte_range else "")
             raise CassetteMiss(f"the cassette {self.folder} has no answer to {asked}", hint=_AGAIN)
-        turn = self._given.get(key, 0)
-        self._given[key] = turn + 1
+        with self._lock:
+            turn = self._given.get(key, 0)
+            self._given[key] = turn + 1
         return answers[min(turn, len(answers) - 1)]
 
     def open_body(self, name: str) -> BinaryIO:
@@ -173,8 +176,9 @@ class Cassette:
 
     def _write(self, line: dict[str, Any]) -> None:
         try:
-            self._index.write(json.dumps(line, ensure_ascii=False) + "\n")
-            self._index.flush()
+            with self._lock:
+                self._index.write(json.dumps(line) + "\n")
+                self._index.flush()
         except OSError as error:
             raise CassetteError(
                 f"cannot record into {self.folder}: {error}", hint=_PLACE

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from huggingface_hub.utils import httpx
 
 import hubaudit
-from hubaudit.errors import FileUnavailable
+from hubaudit.errors import FileUnavailable, HubauditError
 from hubaudit.events import Downloading
 from hubaudit.hub.access import Access
 from hubaudit.hub.refusals import refusal
@@ -31,18 +31,9 @@ def download(access: Access, repo: RepoRef, file: RepoFile) -> Path:
     """
     try:
         path = _call_client(access, repo, file)
-    except HfHubHTTPError as error:
-        raise refusal(
-            access.asked(repo, file), error.response.status_code, error.response.headers
-        ) from error
-    except httpx.TransportError as error:
-        raise unreachable(error, where(access.endpoint)) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise FileUnavailable(_not_found(access, file, error)) from error
     except (httpx.HTTPError, httpx.InvalidURL, *_CLIENT_STUMBLES) as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise FileUnavailable(f"{file.path!r} cannot be downloaded: {reason}") from error
-    if repo.commit_hash not in path.relative_to(access.hf_cache).parts:
+        raise _as_ours(access, repo, file, error) from error
+    if path.relative_to(access.hf_cache).parts[1:3] != ("snapshots", repo.commit_hash):
         raise FileUnavailable(f"{file.path!r} was served from another commit")
     return path
 
@@ -64,11 +55,22 @@ def _call_client(access: Access, repo: RepoRef, file: RepoFile) -> Path:
     )
 
 
-def _not_found(access: Access, file: RepoFile, error: Exception) -> str:
-    if access.offline:
-        return f"{file.path!r} is not in the cache (offline)"
+def _as_ours(access: Access, repo: RepoRef, file: RepoFile, error: Exception) -> HubauditError:
+    # The client hides a refusal of the metadata request in a LocalEntryNotFoundError.
+    for cause in (error, error.__cause__):
+        if isinstance(cause, HfHubHTTPError):
+            answer = cause.response
+            return refusal(access.asked(repo, file), answer.status_code, answer.headers)
+    if isinstance(error, httpx.TransportError):
+        return unreachable(error, where(access.endpoint))
+    if access.offline and isinstance(error, LocalEntryNotFoundError):
+        return FileUnavailable(f"{file.path!r} is not in the cache (offline)", hint=_OFFLINE)
     cause = error.__cause__ or error
-    return f"{file.path!r} cannot be downloaded: {' '.join(str(cause).split())[:300]}"
+    reason = " ".join(str(cause).split())[:300] or type(cause).__name__
+    return FileUnavailable(f"{file.path!r} cannot be downloaded: {reason}")
+
+
+_OFFLINE = "unset HF_HUB_OFFLINE"
 
 
 def _progress(access: Access, file: RepoFile) -> Any:
@@ -81,6 +83,8 @@ def _progress(access: Access, file: RepoFile) -> Any:
 
         def update(self, n: float | None = 1) -> None:
             self._received += int(n or 0)
+            if self._received > file.size:  # the client would go on until the disk is full
+                raise FileUnavailable(f"{file.path!r} is longer than the {file.size} bytes listed")
             access.listener(Downloading(file.path, self._received, file.size))
 
         def __enter__(self) -> Self:

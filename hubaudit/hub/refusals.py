@@ -120,4 +120,4 @@ def _gated(asked: Asked) -> GatedRepository:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:200]
+    return "".join(c if c.isprintable() else " " for c in text).strip()[:200]

@@ -70,7 +70,7 @@ def _parse_id(text: str) -> tuple[HubType | None, str, str | None]:
     prefix, slash, rest = name.partition("/")
     if prefix.rstrip("s") + "s" in _PREFIXES and prefix not in _PREFIXES and "/" in rest:
         raise _malformed(
-            text, f"no repository type is spelled {prefix!r}", f"write {prefix}s/{rest}"
+            text, f"no repository type is spelled {prefix!r}", f"write {f'{prefix}s/{rest}'!r}"
         )
     if at and not asked:
         raise _malformed(text, "the revision after @ is empty", _FORMS)
@@ -110,7 +110,7 @@ def _agreed_revision(text: str, found: str | None, asked: str | None) -> str | N
 
 def _reason(error: Exception) -> str:
     reason = error.msg if isinstance(error, HfUriError) else str(error)
-    return " ".join(reason.split()).rstrip(".")
+    return "".join(c if c.isprintable() else " " for c in reason).strip(" .")
 
 
 def _malformed(text: str, reason: str, hint: str) -> MalformedTarget:

@@ -7,6 +7,7 @@ which the client's back-off (it catches httpx errors only) lets through.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from huggingface_hub import constants, set_client_factory
 from huggingface_hub.utils import _http as hf_http
 from huggingface_hub.utils import httpx, parse_ratelimit_headers
 
-from hubaudit.errors import HubError, HubUnreachable, RateLimited
+from hubaudit.errors import HubAnswerInvalid, HubError, HubUnreachable, RateLimited
 from hubaudit.events import Listener, Waiting, ignore
 
 TRANSIENT = (
@@ -28,6 +29,8 @@ TRANSIENT = (
 )
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})  # what huggingface_hub 2.4 calls worth a retry
 _CHUNK = constants.DOWNLOAD_CHUNK_SIZE  # the client resumes a cut body at multiples of it
+
+_FILE_NAME = re.compile(r"[0-9A-Za-z_=+-][0-9A-Za-z._=+-]{0,127}")
 
 ClientFactory = Callable[[], httpx.Client]
 
@@ -69,7 +72,7 @@ class Wire(httpx.BaseTransport):
         """The answer, whatever its status but for those that ask to come back.
 
         Raises HubUnreachable and RateLimited when a GET or HEAD got no usable answer in the time
-        that `patience` allows.
+        that `patience` allows, HubAnswerInvalid when a file's metadata cannot name a cached file.
         """
         self._fill_timeouts(request)
         if request.method not in {"GET", "HEAD"}:
@@ -82,6 +85,7 @@ class Wire(httpx.BaseTransport):
                 seconds, why = trial.after_error(error)
             else:
                 if response.status_code not in _BUSY:
+                    _check_names(request, response)
                     return self._watched(request, response)
                 response.close()
                 seconds, why = trial.after_answer(response)
@@ -230,6 +234,20 @@ def unreachable(error: Exception, host: str) -> HubUnreachable:
         f"cannot reach {host}: {_short(error)}",
         hint="check the network, the proxy settings and HF_ENDPOINT, or work offline with HF_HUB_OFFLINE=1",
     )
+
+
+def _check_names(request: httpx.Request, response: httpx.Response) -> None:
+    """The client makes file names of a HEAD's ETag and commit without a look at them."""
+    if request.method != "HEAD":
+        return
+    for header in ("X-Linked-Etag", "ETag", "X-Repo-Commit"):
+        value = response.headers.get(header, "-").strip().removeprefix("W/").strip('"')
+        if not _FILE_NAME.fullmatch(value):
+            response.close()
+            raise HubAnswerInvalid(
+                f"{where(str(request.url))} sent an {header} that cannot be one: {value[:60]!r}",
+                hint="is the endpoint a Hub? check HF_ENDPOINT; a proxy may have changed the answer",
+            )
 
 
 def _stalled(host: str, detail: str) -> HubUnreachable:
