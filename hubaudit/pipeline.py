@@ -271,9 +271,8 @@ def _as_they_come(
         for done, (file, result) in enumerate(zip(ordered, results, strict=True), start=1):
             listener(Sniffed(done, len(ordered)))
             yield file, result
-    except BaseException:
+    finally:  # after a failure or Ctrl-C the rest need not be asked
         pool.shutdown(wait=False, cancel_futures=True)
-        raise
 
 
 def _sniff_one(files: _Files, file: RepoFile) -> Format | FileUnavailable:
