@@ -82,14 +82,14 @@ def floats(shape: tuple[int, ...], seed: int) -> Tensor:
     return tensor("F32", shape, struct.pack(f"<{len(values)}f", *values))
 
 
-def state_dict(tensors: Mapping[str, Tensor], modules: Sequence[str] = ()) -> Call:
-    """What `Module.state_dict()` returns: an OrderedDict, with `_metadata` on its `modules`.
+def state_dict(tensors: Mapping[str, Tensor], versions: Mapping[str, int] | None = None) -> Call:
+    """What `Module.state_dict()` returns: an OrderedDict, with its modules' versions as `_metadata`.
 
-    The outermost module's name is the empty text. Without modules there is no `_metadata`, as in a
-    checkpoint that somebody put together by hand.
+    The outermost module's name is the empty text; most modules are of version 1. Without versions
+    there is no `_metadata`, as in a checkpoint that somebody put together by hand.
     """
-    versions = [(Unshared(name), {"version": 1}) for name in modules]
-    state = {"_metadata": mapping("OrderedDict", versions)} if modules else None
+    metadata = [(Unshared(name), {"version": one}) for name, one in (versions or {}).items()]
+    state = {"_metadata": mapping("OrderedDict", metadata)} if metadata else None
     return Call(Global("collections", "OrderedDict"), (), tuple(tensors.items()), state)
 
 

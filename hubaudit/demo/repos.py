@@ -23,7 +23,7 @@ from hubaudit.demo.checkpoints import (
     torch_zip,
     torch_zip_of,
 )
-from hubaudit.demo.objects import pickle_of
+from hubaudit.demo.objects import Call, pickle_of
 from hubaudit.demo.repository import HubRepo, file_scan
 from hubaudit.demo.trainer import fetched, optimizer, rng_state, scheduler, training_args
 
@@ -252,8 +252,9 @@ def _weights() -> dict[str, Tensor]:
     return {name: floats(shape, seed) for seed, (name, shape) in enumerate(shapes.items())}
 
 
-def _state() -> Any:
-    return state_dict(_weights(), ("", "embeddings", "encoder", "classifier"))
+def _state() -> Call:
+    modules = ["", "embeddings.word_embeddings", "encoder.layer.0.dense", "classifier"]
+    return state_dict(_weights(), dict.fromkeys(modules, 1))
 
 
 def _checkpoint() -> bytes:
