@@ -38,7 +38,8 @@ def promises_pickle(path: str) -> bool:
 def how_to_read(path: str, format_: Format) -> ReadHow:
     """Pickles go whole into the cache, where the loader finds the bytes that were judged.
 
-    Archives that no name promises to be checkpoints, and safetensors, are read in place.
+    Archives that no name promises to be checkpoints, and what may turn out to be no pickle at all,
+    are read in place; of everything else, safetensors too, only the beginning is.
     """
     match format_:
         case Format.PICKLE | Format.TORCH_LEGACY:
@@ -46,6 +47,8 @@ def how_to_read(path: str, format_: Format) -> ReadHow:
         case Format.ZIP:
             named = promises_pickle(path) or path.lower().endswith(".bin")
             return ReadHow.CACHE if named else ReadHow.RANGE
+        case Format.UNCERTAIN:
+            return ReadHow.RANGE
         case _:
             return ReadHow.HEADER
 

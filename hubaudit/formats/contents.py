@@ -38,6 +38,7 @@ class Format(StrEnum):
     TEXT = "text"
     EMPTY = "empty"
     DATA = "data"
+    UNCERTAIN = "uncertain"  # perhaps a pickle: the first bytes do not tell
 
 
 @dataclass(frozen=True, slots=True)

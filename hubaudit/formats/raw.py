@@ -34,6 +34,15 @@ def read_pickles(source: Source, member: str | None = None, *, start: int = 0) -
     return Contents(Format.PICKLE, tuple(pickles), tuple(trailing), tuple(gaps))
 
 
+def read_uncertain(source: Source, member: str | None = None) -> Contents:
+    """Pickles, if that is what it turns out to be; else nothing that an unpickler would act on."""
+    contents = read_pickles(source, member)
+    first = contents.pickles[0].trace
+    if first.complete or _did_anything(first) or first.stop.kind is StopKind.LIMIT:
+        return contents
+    return Contents(Format.DATA)
+
+
 def _traces(source: Source, start: int) -> tuple[list[Trace], int]:
     traces: list[Trace] = []
     end = start

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hubaudit.formats.contents import Contents, Format, Gap
-from hubaudit.formats.raw import read_pickles
+from hubaudit.formats.raw import read_pickles, read_uncertain
 from hubaudit.formats.safetensors import read_safetensors
 from hubaudit.formats.torch_legacy import read_torch_legacy
 from hubaudit.formats.zip import read_zip
@@ -13,6 +13,7 @@ from hubaudit.source import Source
 
 READERS: dict[Format, Callable[[Source], Contents]] = {
     Format.PICKLE: read_pickles,
+    Format.UNCERTAIN: read_uncertain,
     Format.TORCH_LEGACY: read_torch_legacy,
     Format.ZIP: read_zip,
     Format.SAFETENSORS: read_safetensors,

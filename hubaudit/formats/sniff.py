@@ -7,7 +7,7 @@ import json
 from hubaudit.formats.contents import Format
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.opcodes import HIGHEST_PROTOCOL
-from hubaudit.pvm.values import StopKind, Trace
+from hubaudit.pvm.values import StopKind
 from hubaudit.source.memory import MemorySource
 
 HEAD_SIZE = (
@@ -62,8 +62,9 @@ def sniff(head: bytes, size: int) -> Format:
         return Format.IMAGE if head[8:12] == b"WEBP" else Format.AUDIO
     if _begins_as_safetensors(head, size):
         return Format.SAFETENSORS
-    if looks_like_pickle(head, size):
-        return Format.PICKLE
+    as_pickle = _sniff_pickle(head, size)
+    if as_pickle is not None:
+        return as_pickle
     if head[:2] in _ZLIB_LEVELS:
         return Format.ZLIB
     return Format.TEXT if _is_text(head) else Format.DATA
@@ -75,32 +76,30 @@ def _begins_as_safetensors(head: bytes, size: int) -> bool:
     return len(head) > 8 and head[8:9] == b"{" and 2 <= length <= size - 8
 
 
-def looks_like_pickle(head: bytes, size: int) -> bool:
+def _sniff_pickle(head: bytes, size: int) -> Format | None:
     """Would an unpickler get anywhere with this?
 
-    It would if the machine meets an import, reaches STOP just where the file ends, or has made sense
-    of all of `head`. Text and tensors begin with a valid opcode often, but fail in the next ones.
+    Text and tensors often begin with a valid opcode, but fail in the next ones. What makes sense to
+    the end of `head` without saying that it is a pickle has to be read further: UNCERTAIN.
     """
     trace = interpret(MemorySource(head))
-    if trace.imports or trace.computed:
-        return all(_is_plausible(*name) for name in trace.imports)
+    has_header = head[:1] == b"\x80" and head[1:2] <= bytes([HIGHEST_PROTOCOL])
+    imports = bool(trace.imports or trace.computed) and all(map(_is_plausible, trace.imports))
     if trace.complete:
-        return _accounts_for(trace, head, size)
-    return trace.stop.kind is StopKind.TRUNCATED and _has_header(head) and len(head) < size
+        is_all = trace.end == size and not _is_json(head)
+        return Format.PICKLE if has_header or imports or is_all else None
+    if imports and (has_header or trace.calls):
+        return Format.PICKLE
+    if trace.stop.kind is not StopKind.TRUNCATED:
+        return None
+    if has_header:
+        return Format.PICKLE
+    return Format.UNCERTAIN if len(head) < size else None
 
 
-def _is_plausible(module: str, name: str) -> bool:
+def _is_plausible(imported: tuple[str, str]) -> bool:
     """Identifiers. Two lines of prose after a `c` are no import that could succeed."""
-    return all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
-
-
-def _has_header(head: bytes) -> bool:
-    return head[:1] == b"\x80" and head[1:2] <= bytes([HIGHEST_PROTOCOL])
-
-
-def _accounts_for(trace: Trace, head: bytes, size: int) -> bool:
-    """A whole file of one short pickle, or a first pickle that says its protocol."""
-    return _has_header(head) or (trace.end == size and not _is_json(head))
+    return all(part.isidentifier() for part in ".".join(imported).split("."))
 
 
 def _is_json(head: bytes) -> bool:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 
 from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
-from hubaudit.formats.raw import read_pickles
+from hubaudit.formats.raw import read_pickles, read_uncertain
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.source import Source
 from hubaudit.source.memory import MemorySource
@@ -16,7 +16,7 @@ from hubaudit.source.window import WindowSource
 
 # Compressed members are unpacked in memory; torch stores its members uncompressed.
 MAX_UNPACKED = 64 << 20
-# Members that a torch loader reads as raw numbers, never as a pickle: `<name>/data/<key>`.
+# Members that a torch loader reads as raw numbers: `<name>/data/<key>`. Some begin like archives.
 _TENSOR_FOLDER = "/data/"
 # Formats of members in which a pickle could hide from us.
 _NESTED = frozenset(
@@ -91,13 +91,13 @@ def _read_member(source: Source, archive: zipfile.ZipFile, info: zipfile.ZipInfo
 
 
 def _read_opened(member: Source, name: str) -> Contents:
-    is_pickle = name.endswith((".pkl", ".pickle"))
+    """Members named as pickles are pickles; so are others that look like one."""
     found = sniff(member.read(0, HEAD_SIZE), member.size)
-    if not is_pickle and _TENSOR_FOLDER in f"/{name}" and found is not Format.PICKLE:
-        return Contents(found)
-    if is_pickle or found in (Format.PICKLE, Format.TORCH_LEGACY):
+    if name.endswith((".pkl", ".pickle")) or found in (Format.PICKLE, Format.TORCH_LEGACY):
         return read_pickles(member, name)
-    if found in _NESTED:
+    if found is Format.UNCERTAIN:
+        return read_uncertain(member, name)
+    if found in _NESTED and _TENSOR_FOLDER not in f"/{name}":
         return Contents(found, gaps=(Gap(name, f"an archive in an archive ({found.value})"),))
     return Contents(found)
 
