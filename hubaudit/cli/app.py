@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from hubaudit import __version__
-from hubaudit.cli import names
+from hubaudit.cli import console, names
 from hubaudit.cli.audit import audit
 from hubaudit.cli.demo import demo
 from hubaudit.cli.errors import UNDECIDED, Job, guard
@@ -63,6 +63,7 @@ def _group(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, by default the process's. The exit code; raises nothing."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    console.prepare()
     _quieten_the_client()
     verbose = "-v" in arguments or "--verbose" in arguments
     return guard(lambda: _parse(arguments)(), verbose=verbose)
@@ -74,17 +75,14 @@ def _parse(arguments: list[str]) -> Job:
     if not arguments:
         command.main(["--help"], prog_name="hubaudit", standalone_mode=False)
         return lambda: UNDECIDED
+    arguments = with_command(arguments, _valued_options(command))
     try:
         # typer only parses; what runs is outside of its own handling of errors and interrupts
-        parsed = command.main(
-            with_command(arguments, _valued_options(command)),
-            prog_name="hubaudit",
-            standalone_mode=False,
-        )
+        parsed = command.main(arguments, prog_name="hubaudit", standalone_mode=False)
     except _ParserError as error:
-        path = error.ctx.command_path if error.ctx else "hubaudit"
-        message = error.format_message()
-        raise UsageError(message, hint=f"see {path} --help") from None
+        # coerced by pydantic, which says so in front of its message
+        message = error.format_message().replace("Value error, ", "")
+        raise UsageError(message, hint=f"see hubaudit {arguments[0]} --help") from None
     return parsed if callable(parsed) else lambda: int(parsed or 0)
 
 
@@ -153,4 +151,5 @@ def _quieten_the_client() -> None:
     os.environ.setdefault("HF_HUB_VERBOSITY", "critical")
     warnings.filterwarnings("ignore", module=r"huggingface_hub(\.|$)")
     # with a handler here Python's handler of last resort does not print other libraries' warnings
-    logging.getLogger().addHandler(logging.NullHandler())
+    if not logging.root.handlers:
+        logging.root.addHandler(logging.NullHandler())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from hubaudit.cli import names, options
@@ -35,10 +36,10 @@ def audit(
     _check_cassette(targets, record, replay)
 
     def job() -> int:
-        from hubaudit.audit import audit as audit_repository
         from hubaudit.cli.run import Delivery, run
         from hubaudit.config import Policy
         from hubaudit.model import Severity
+        from hubaudit.pipeline import audit as audit_repository
 
         ask = partial(
             audit_repository,
@@ -75,7 +76,7 @@ def _check_cassette(targets: list[str], record: Path | None, replay: Path | None
 def _with_likelier_hint(error: HubauditError, target: str) -> HubauditError:
     """What the user probably meant when the Hub has no such repository: a local path, or a command."""
     if _is_local(target):
-        error.hint = f"for the local path: hubaudit scan {target}"
+        error.hint = f"for the local path: hubaudit scan {quote(target)}"
     elif close := get_close_matches(target, (*names.COMMANDS, *names.RESERVED), n=1):
         error.hint = f"if you meant the command, it is spelled: hubaudit {close[0]}"
     return error

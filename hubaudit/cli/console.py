@@ -6,12 +6,22 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from io import UnsupportedOperation
+from io import TextIOWrapper, UnsupportedOperation
+from pathlib import Path
 from typing import TextIO
 
 from hubaudit.errors import HubauditError
 
 WIDEST = 100  # columns; sentences on longer lines are hard to read
+
+
+def prepare() -> None:
+    """Let the streams take everything: a closed one nothing is read from, and what ASCII lacks."""
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def columns() -> int:
@@ -66,6 +76,10 @@ def error(message: str, hint: str) -> None:
 
 def _label(word: str, style: str) -> str:
     return f"\x1b[{style}m{word}:\x1b[0m" if wants_color(sys.stderr) else f"{word}:"
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _forget(stream: TextIO) -> None:

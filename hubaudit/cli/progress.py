@@ -21,9 +21,11 @@ from hubaudit.events import (
     Waiting,
     Warned,
 )
+from hubaudit.formats.contents import Format
 from hubaudit.model import RepoRef
 from hubaudit.report.escape import visible
 from hubaudit.report.words import count, size
+from hubaudit.selection import can_execute
 
 
 @contextmanager
@@ -31,7 +33,9 @@ def shown(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
     """The listener for this stderr: nothing but warnings, a line a file, or bars on a terminal."""
     if quiet:
         yield warnings_only
-    elif verbose or not sys.stderr.isatty():
+    elif verbose:
+        yield every_line
+    elif not sys.stderr.isatty():
         yield lines
     else:
         from hubaudit.cli.bars import Bars
@@ -43,6 +47,14 @@ def shown(*, quiet: bool, verbose: bool) -> Iterator[Listener]:
 def warnings_only(event: Event) -> None:
     if isinstance(event, Warned):
         warn(event.message)
+
+
+def every_line(event: Event) -> None:
+    """`lines`, and one for each file of which only the first bytes mattered."""
+    if isinstance(event, FileRead):
+        note(_read_text(event))
+    else:
+        lines(event)
 
 
 def lines(event: Event) -> None:
@@ -58,9 +70,10 @@ def lines(event: Event) -> None:
             if received == 0:
                 note(f"downloading {visible(path)}, {size(total)}")
         case FileRead():
-            note(_read_text(event))
+            if _is_worth_a_line(event):
+                note(_read_text(event))
         case Waiting(seconds, why):
-            note(f"waiting {seconds:.0f} s: {visible(why)}")
+            note(f"waiting {seconds:.1f} s: {visible(why)}")
         case Sniffed() | Finished():
             pass
         case _:
@@ -70,6 +83,10 @@ def lines(event: Event) -> None:
 def pinned_text(repo: RepoRef) -> str:
     commit = "" if repo.commit_hash is None else f" is at {visible(repo.commit_hash)}"
     return f"{visible(repo.repo_id)}{commit}"
+
+
+def _is_worth_a_line(event: FileRead) -> bool:
+    return bool(event.findings or event.unread) or can_execute(event.path, Format(event.format))
 
 
 def _read_text(event: FileRead) -> str:

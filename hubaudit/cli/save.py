@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from hubaudit.errors import HubauditError
@@ -38,7 +39,8 @@ def write_file(path: Path, text: str) -> None:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise HubauditError(
             f"{path} could not be written: {error.strerror or error}",
             hint="choose another place, or see who may write there",

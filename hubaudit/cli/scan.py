@@ -18,10 +18,10 @@ def scan(
     """Say what local files would run on whoever loads them. Nothing is executed."""
 
     def job() -> int:
-        from hubaudit.audit import scan as scan_path
         from hubaudit.cli.run import Delivery, run
         from hubaudit.config import Policy
         from hubaudit.model import Severity
+        from hubaudit.pipeline import scan as scan_path
 
         policy = Policy(fail_on=Severity(fail_on))
         return run(

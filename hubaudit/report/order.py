@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hubaudit.model import Finding
+from hubaudit.model import Finding, Severity
 
 
 @dataclass(frozen=True, slots=True)
 class Heap:
-    """Findings that say the same of the shards of one checkpoint, or of several places in one file."""
+    """Findings that say the same of the shards of one checkpoint, or of several places in one file.
+
+    Notes (severity info) that say the same are one heap wherever they are.
+    """
 
     first: Finding
     count: int
@@ -41,10 +44,11 @@ def heaps(findings: Iterable[Finding]) -> list[Heap]:
 
 
 def _same_to_a_reader(finding: Finding) -> tuple[object, ...]:
+    is_note = finding.severity is Severity.INFO
     return (
         finding.rule,
         finding.severity,
-        _without_numbers(finding.path),
+        "" if is_note else _without_numbers(finding.path),
         _without_numbers(finding.message),
         finding.evidence,
         finding.waived,

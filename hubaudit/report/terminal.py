@@ -143,7 +143,10 @@ def _put_findings(paper: _Paper, report: RepoReport, page: Page) -> None:
     shown = everything[: page.entries]
     if shown:
         paper.gap()
-    for rule, neighbours in groupby(shown, key=lambda heap: heap.first.rule):
+    for (rule, severity), neighbours in groupby(shown, key=_rule_and_severity):
+        if severity is Severity.INFO:
+            _put_notes(paper, neighbours)
+            continue
         for heap in neighbours:
             _put_finding(paper, heap)
         # once for all of them: eight findings of a rule are eight times the same advice
@@ -151,6 +154,21 @@ def _put_findings(paper: _Paper, report: RepoReport, page: Page) -> None:
     more = sum(heap.count for heap in everything[len(shown) :])
     if more:
         paper.put(Text(f"and {more} more: see the JSON report", "dim"))
+
+
+def _rule_and_severity(heap: Heap) -> tuple[str, Severity]:
+    return heap.first.rule, heap.first.severity
+
+
+def _put_notes(paper: _Paper, notes: Iterable[Heap]) -> None:
+    """What decides nothing, on one line: where, if it is one place, and what."""
+    for note in notes:
+        finding = note.first
+        where = _place(finding.path, finding.member) if note.count == 1 else f"× {note.count}"
+        text = Text().append("INFO", _SEVERITY_STYLE[Severity.INFO])
+        text.append(f"  {visible(finding.rule)}  {where}: ")
+        text.append(_clip(visible(finding.message), EVIDENCE_CHARS))
+        paper.put(text, hanging=INDENT)
 
 
 def _put_finding(paper: _Paper, heap: Heap) -> None:

@@ -80,6 +80,18 @@ def finding(path: str = "pytorch_model.bin", **changes: object) -> Finding:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
+def note(path: str) -> Finding:
+    return finding(
+        path,
+        rule="hub-scan",
+        severity=Severity.INFO,
+        member=None,
+        offset=None,
+        message="the Hub has no verdict on this file yet: queued",
+        evidence="",
+    )
+
+
 def ordinary() -> RepoReport:
     return RepoReport(
         tool=TOOL,
@@ -131,29 +143,20 @@ def malicious() -> RepoReport:
             replace(file("pytorch_model.bin"), hub_scan=scan),
             file("model.safetensors", ReadHow.HEADER),
         ),
-        findings=(
-            finding(
-                rule="hub-scan",
-                severity=Severity.INFO,
-                member=None,
-                offset=None,
-                message="the Hub's scanners say: unsafe",
-                evidence="",
-            ),
-            finding(),
-        ),
+        findings=(note("pytorch_model.bin"), finding()),
     )
 
 
 def sharded() -> RepoReport:
     shards = [f"pytorch_model-{n:05}-of-00012.bin" for n in range(1, 13)]
+    calls = [
+        finding(path, member=f"{path[:-4]}/data.pkl", offset=200 + number)
+        for number, path in enumerate(shards)
+    ]
     return replace(
         malicious(),
         files=tuple(file(path) for path in shards),
-        findings=tuple(
-            finding(path, member=f"{path[:-4]}/data.pkl", offset=200 + number)
-            for number, path in enumerate(shards)
-        ),
+        findings=(*calls, *(note(path) for path in ("optimizer.pt", *shards))),
     )
 
 

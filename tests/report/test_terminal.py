@@ -141,6 +141,12 @@ def test_the_same_finding_in_twelve_shards_is_one_line() -> None:
     assert text.count("× 12") == 1
 
 
+def test_notes_that_say_the_same_are_one_line() -> None:
+    text = render(samples.sharded(), Page())
+    assert "\nINFO  hub-scan  × 13: the Hub has no verdict on this file yet: queued\n" in text
+    assert "\nINFO  hub-scan  pytorch_model.bin: the Hub" in render(samples.malicious(), Page())
+
+
 def test_the_same_finding_in_files_of_other_names_is_shown_for_each() -> None:
     report = replace(
         samples.malicious(), findings=(samples.finding("a.bin"), samples.finding("b.bin"))
@@ -160,7 +166,7 @@ def test_shards_that_are_not_shown_count_each() -> None:
     findings = (*samples.crowded().findings, *samples.sharded().findings)
     least = tuple(replace(f, severity=Severity.LOW) for f in findings[10:])
     report = replace(samples.malicious(), findings=findings[:10] + least)
-    assert "and 14 more: see the JSON report" in render(report, Page())
+    assert "and 27 more: see the JSON report" in render(report, Page())
 
 
 def test_unread_entries_are_limited_and_counted() -> None:
