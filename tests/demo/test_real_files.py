@@ -86,7 +86,7 @@ def test_the_files_are_small() -> None:
 def test_no_file_names_a_home_directory() -> None:
     for path in INDEX:
         data = (REAL / path).read_bytes()
-        assert not [place for place in (b"/home/", b"/root/", b"/Users/") if place in data]
+        assert not [place for place in (b"/home/", b"/Users/") if place in data]
 
 
 @pytest.mark.parametrize("how", ["call", "getattr"])
