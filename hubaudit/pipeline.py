@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -46,8 +47,6 @@ from hubaudit.verdict import decide, summarize
 
 # First bytes are fetched in parallel; the client's own snapshot_download uses as many threads.
 _SNIFF_THREADS = 8
-# A small file costs two requests of the 3000 that the Hub gives an anonymous caller in five minutes.
-_MOST_SNIFFED = 5000
 
 
 def audit(
@@ -113,7 +112,12 @@ def require(
 
 
 class _Files(Protocol):
-    """Where the bytes come from. Both methods raise FileUnavailable for one file's trouble."""
+    """Where the bytes come from. Opening raises FileUnavailable for one file's trouble."""
+
+    @property
+    def most_sniffed(self) -> int:
+        """Of how many files at most the first bytes are looked at. Of more, that is said."""
+        ...
 
     def open_start(self, file: RepoFile) -> AbstractContextManager[Source]:
         """A source of which only the beginning, or small parts, will be read."""
@@ -128,6 +132,9 @@ class _Files(Protocol):
 class _HubFiles:
     hub: HubClient
     repo: RepoRef
+    most_sniffed: int = (
+        5000  # two requests each, of the 3000 an anonymous caller has in five minutes
+    )
 
     def open_start(self, file: RepoFile) -> AbstractContextManager[Source]:
         return nullcontext(self.hub.open_range(self.repo, file))
@@ -144,6 +151,7 @@ class _HubFiles:
 @dataclass(frozen=True, slots=True)
 class _LocalFiles:
     root: Path
+    most_sniffed: int = sys.maxsize
 
     def list(self) -> Listing:
         if not self.root.exists():
@@ -256,11 +264,12 @@ def _sniff_all(
 ) -> Iterator[tuple[RepoFile, Format | FileUnavailable]]:
     """Every file with the format that its first bytes show; those named like pickles first."""
     ordered = sorted(listed, key=lambda file: (not promises_pickle(file.path), file.path))
+    most = files.most_sniffed
     with ThreadPoolExecutor(_SNIFF_THREADS) as pool:
-        found = list(_as_they_come(pool, files, ordered[:_MOST_SNIFFED], listener))
+        found = list(_as_they_come(pool, files, ordered[:most], listener))
     yield from found
-    for file in ordered[_MOST_SNIFFED:]:
-        yield file, FileUnavailable(f"only the first {_MOST_SNIFFED} files are looked at")
+    for file in ordered[most:]:
+        yield file, FileUnavailable(f"only the first {most} files are looked at")
 
 
 def _as_they_come(

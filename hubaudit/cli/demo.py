@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+import typer
+
 from hubaudit.cli.errors import Job
 
 
@@ -11,6 +15,12 @@ def demo() -> Job:
     def job() -> int:
         from hubaudit.demo.run import run
 
-        return run()
+        return run(_say)
 
     return job
+
+
+def _say(line: str) -> None:
+    """Before what the audits print themselves: they share our stream, not our buffer."""
+    typer.echo(line)
+    sys.stdout.flush()
