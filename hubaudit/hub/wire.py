@@ -7,7 +7,6 @@ which the client's back-off (it catches httpx errors only) lets through.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from huggingface_hub.utils import httpx, parse_ratelimit_headers
 
 from hubaudit.errors import HubAnswerInvalid, HubError, HubUnreachable, RateLimited
 from hubaudit.events import Listener, Waiting, ignore
+from hubaudit.hub.listing import unusable_name
 
 TRANSIENT = (
     httpx.TimeoutException,
@@ -29,8 +29,6 @@ TRANSIENT = (
 )
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})  # what huggingface_hub 2.4 calls worth a retry
 _CHUNK = constants.DOWNLOAD_CHUNK_SIZE  # the client resumes a cut body at multiples of it
-
-_FILE_NAME = re.compile(r"[0-9A-Za-z_=+-][0-9A-Za-z._=+-]{0,127}")
 
 ClientFactory = Callable[[], httpx.Client]
 
@@ -238,11 +236,11 @@ def unreachable(error: Exception, host: str) -> HubUnreachable:
 
 def _check_names(request: httpx.Request, response: httpx.Response) -> None:
     """The client makes file names of a HEAD's ETag and commit without a look at them."""
-    if request.method != "HEAD":
+    if request.method != "HEAD" or response.status_code >= 400:
         return
     for header in ("X-Linked-Etag", "ETag", "X-Repo-Commit"):
         value = response.headers.get(header, "-").strip().removeprefix("W/").strip('"')
-        if not _FILE_NAME.fullmatch(value):
+        if unusable_name(value):
             response.close()
             raise HubAnswerInvalid(
                 f"{where(str(request.url))} sent an {header} that cannot be one: {value[:60]!r}",
@@ -308,14 +306,19 @@ def wrapping(wrap: Callable[[httpx.BaseTransport], httpx.BaseTransport]) -> Clie
 def installed(factory: ClientFactory) -> Iterator[None]:
     """huggingface_hub's session made by `factory`; on exit closed, and the old factory back.
 
-    The session is the process's, not the thread's. Enclosed uses must end in the reverse order. Xet
-    would go around the session: it is off meanwhile also where huggingface_hub was imported earlier.
+    The session is the process's, not the thread's. Enclosed uses must end in the reverse order. What
+    goes around the session (Xet) or asks unasked (telemetry) is off meanwhile, also where
+    huggingface_hub was imported before our environment settings.
     """
     before = hf_http._GLOBAL_CLIENT_FACTORY
-    xet, constants.HF_HUB_DISABLE_XET = constants.HF_HUB_DISABLE_XET, True
+    switches = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY")
+    settings = {name: getattr(constants, name) for name in switches}
+    for name in switches:
+        setattr(constants, name, True)
     set_client_factory(factory)
     try:
         yield
     finally:
         set_client_factory(before)
-        constants.HF_HUB_DISABLE_XET = xet
+        for name, value in settings.items():
+            setattr(constants, name, value)

@@ -17,7 +17,7 @@ from hubaudit.hub.client import HubClient
 from hubaudit.hub.wire import Patience
 from hubaudit.model import RepoFile, RepoRef, Target
 
-SHORT = Patience(timeout=0.4, pauses=(0.01, 0.01))
+SHORT = Patience(timeout=0.8, pauses=(0.01, 0.01))
 WEIGHTS = random.Random(7).randbytes(300_000)
 FILES = {
     "config.json": b'{"a": 1}',
@@ -28,6 +28,7 @@ FILES = {
 }
 
 Connect = Callable[..., HubClient]
+Read = Callable[[HubClient, RepoRef, RepoFile], bytes]
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +40,8 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.4)
-    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.4)
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.8)
+    monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.8)
 
 
 @pytest.fixture
@@ -90,3 +91,11 @@ def listed(client: HubClient, path: str, **target: Any) -> tuple[RepoRef, RepoFi
     """A file of the pinned repository, by its path."""
     repo = pinned(client, **target)
     return repo, {f.path: f for f in client.list_files(repo).files}[path]
+
+
+def whole(client: HubClient, repo: RepoRef, file: RepoFile) -> bytes:
+    return client.download(repo, file).read_bytes()
+
+
+def part(client: HubClient, repo: RepoRef, file: RepoFile) -> bytes:
+    return client.open_range(repo, file).read(0, file.size)
