@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+
+from hubaudit.demo.assemble import assemble
+from hubaudit.demo.checkpoints import floats, safetensors, state_dict, torch_legacy, torch_zip
+from hubaudit.formats.contents import Format
+from hubaudit.formats.sniff import HEAD_SIZE, sniff
+
+WEIGHTS = {"w": floats((2, 2), 1)}
+CALL = assemble(("GLOBAL", "os", "system"), "MARK", ("STRING", "'true'"), "TUPLE", "REDUCE")
+
+
+def of(data: bytes) -> Format:
+    return sniff(data[:HEAD_SIZE], len(data))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("value", [{"a": [1, 2.5, None]}, ["x" * 20] * 3, list(range(10_000))])
+def test_pickles_of_every_protocol_are_recognised(value: object, protocol: int) -> None:
+    found = of(pickle.dumps(value, protocol))
+    # a long one of protocol 0 or 1 does not say in its first bytes what it is
+    assert found in (Format.PICKLE, Format.UNCERTAIN)
+    assert found is Format.PICKLE or protocol < 2
+
+
+@pytest.mark.parametrize(
+    ("data", "format_"),
+    [
+        (b"", Format.EMPTY),
+        (torch_zip(state_dict(WEIGHTS)), Format.ZIP),
+        (torch_legacy(state_dict(WEIGHTS)), Format.TORCH_LEGACY),
+        (safetensors(WEIGHTS), Format.SAFETENSORS),
+        (safetensors({}), Format.SAFETENSORS),
+        (b"\x93NUMPY\x01\x00v\x00{'descr'", Format.NUMPY),
+        (b"\x1f\x8b\x08\x00abc", Format.GZIP),
+        (b"\x78\x9cabc", Format.ZLIB),
+        (b"GGUF\x03\x00\x00\x00", Format.GGUF),
+        (b"\x00" * 257 + b"ustar\x0000" + b"\x00" * 300, Format.TAR),
+        (b"\x20\x00\x00\x00TFL3", Format.TFLITE),
+        (b"\x08\x07\x12\x07pytorch\x1a", Format.DATA),
+        ("# Modell für alle\n".encode(), Format.TEXT),
+        (b'{"a": 1}', Format.TEXT),
+        (b"[1, 2, 3]\n", Format.TEXT),
+    ],
+)
+def test_formats_are_told_by_their_first_bytes(data: bytes, format_: Format) -> None:
+    assert of(data) is format_
+
+
+def test_a_call_before_a_broken_opcode_is_a_pickle_in_any_protocol() -> None:
+    assert of(CALL + b"\xff" * 100) is Format.PICKLE
+    assert of(assemble(("PROTO", 4)) + CALL + b"\xff" * 100) is Format.PICKLE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "config\nvalue\nother\n",  # a GLOBAL of two plausible names, then no opcode
+        "cat\ndog\nfish\n",
+        "I am a README\n",
+        "(see below)\n",
+        "N.B. nothing\n",
+        "Vocabulary\nof words\n",
+        "S is for snake\n",
+        "0.5\n",
+        "1\n2\n3\n",
+        "Gradients, as is known\nfrom\nhistory\n",
+        "license: mit\n",
+        "]\n",
+        ".",
+        json.dumps({"a": "b" * 20_000}),
+    ],
+)
+def test_prose_that_begins_with_an_opcode_is_text(text: str) -> None:
+    assert of(text.encode()) is Format.TEXT
+
+
+def test_a_number_in_json_that_is_also_a_pickle_is_text() -> None:
+    assert of(b"NaN") is Format.TEXT
+
+
+def test_numbers_that_begin_with_an_opcode_are_data() -> None:
+    for first in range(256):
+        tensor = bytes([first]) + bytes((first * 7 + n * 31) % 251 for n in range(2000))
+        assert of(tensor) in (Format.DATA, Format.TEXT, Format.ZLIB), first
+    assert of(b"\x82\x70\xc6\x00" * 100) is Format.DATA  # an EXT1 and then nothing
+
+
+def test_a_text_with_a_very_long_line_has_to_be_read_further() -> None:
+    assert of(b"V" + b"a" * 20_000) is Format.UNCERTAIN

@@ -1,0 +1,134 @@
+"""torch's own containers: the zip archive and what came before it."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+
+import pytest
+
+from hubaudit.demo.assemble import Instruction, assemble
+from hubaudit.demo.checkpoints import floats, state_dict, torch_legacy, torch_zip
+from hubaudit.formats.contents import Contents, Format
+from hubaudit.formats.torch_legacy import read_torch_legacy
+from hubaudit.formats.torch_storage import storages_of
+from hubaudit.formats.zip import read_zip
+from hubaudit.source.memory import MemorySource
+
+STATE = state_dict({"w": floats((3, 4), 1), "b": floats((4,), 2)})
+PAYLOAD: tuple[Instruction, ...] = (
+    ("PROTO", 2),
+    ("GLOBAL", "os", "system"),
+    ("BINUNICODE", "true"),
+    "TUPLE1",
+    "REDUCE",
+    "STOP",
+)
+
+
+def unzip(data: bytes) -> Contents:
+    return read_zip(MemorySource(data))
+
+
+def zipped(members: Mapping[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", how) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def imports(contents: Contents) -> set[tuple[str, str]]:
+    return {name for pickle in contents.pickles for name in pickle.trace.imports}
+
+
+def test_a_torch_checkpoint_is_one_pickle_and_its_storages() -> None:
+    contents = unzip(torch_zip(STATE))
+    assert contents.format is Format.TORCH_ZIP
+    assert [pickle.member for pickle in contents.pickles] == ["archive/data.pkl"]
+    trace = contents.pickles[0].trace
+    assert [(s.key, s.kind, s.count) for s in storages_of(trace)] == [
+        ("0", "FloatStorage", 12),
+        ("1", "FloatStorage", 4),
+    ]
+    assert not contents.gaps
+    assert not contents.trailing
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize(
+    "name", ["archive/data.pkl", "a/b/data.pkl", "notes.txt", "archive/data/0"]
+)
+def test_a_pickle_is_found_in_any_member_by_any_compression(name: str, how: int) -> None:
+    contents = unzip(zipped({"readme": b"hello", name: assemble(*PAYLOAD)}, how))
+    assert ("os", "system") in imports(contents)
+
+
+def test_constants_make_it_torchscript() -> None:
+    empty = assemble(("PROTO", 2), "EMPTY_TUPLE", "STOP")
+    contents = unzip(zipped({"m/data.pkl": empty, "m/constants.pkl": empty}))
+    assert contents.format is Format.TORCHSCRIPT
+    assert len(contents.pickles) == 2
+
+
+def test_a_zip_that_is_cut_off_is_a_gap() -> None:
+    data = torch_zip(STATE)
+    assert unzip(data[: len(data) // 2]).gaps
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_members_of_one_name_are_a_gap() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", assemble("NONE", "STOP"))
+        archive.writestr("archive/DATA.pkl", assemble(*PAYLOAD))
+    contents = unzip(file.getvalue())
+    assert contents.gaps
+    assert ("os", "system") in imports(contents)
+
+
+def test_an_encrypted_member_is_a_gap() -> None:
+    data = bytearray(zipped({"archive/data.pkl": assemble(*PAYLOAD)}))
+    central = data.rfind(b"PK\x01\x02")
+    data[6] |= 1
+    data[central + 8] |= 1
+    assert "encrypted" in unzip(bytes(data)).gaps[0].why
+
+
+def test_an_archive_in_an_archive_is_a_gap() -> None:
+    contents = unzip(zipped({"inner.zip": zipped({"a.pkl": assemble(*PAYLOAD)})}))
+    assert [gap.member for gap in contents.gaps] == ["inner.zip"]
+
+
+def test_a_member_that_says_it_is_huge_is_not_unpacked() -> None:
+    data = bytearray(zipped({"a.pkl": b"\x00" * 1000}, zipfile.ZIP_DEFLATED))
+    central = data.rfind(b"PK\x01\x02")
+    data[central + 24 : central + 28] = (4_000_000_000).to_bytes(4, "little")
+    assert "4,000,000,000" in unzip(bytes(data)).gaps[0].why
+
+
+def test_a_member_that_reaches_beyond_the_file_is_a_gap() -> None:
+    data = bytearray(zipped({"a.pkl": b"\x00" * 1000}))
+    central = data.rfind(b"PK\x01\x02")
+    data[central + 20 : central + 28] = (100_000).to_bytes(4, "little") * 2
+    assert unzip(bytes(data)).gaps
+
+
+def test_a_legacy_checkpoint_is_five_pickles_and_its_storages() -> None:
+    contents = read_torch_legacy(MemorySource(torch_legacy(STATE)))
+    assert len(contents.pickles) == 5
+    assert not contents.gaps
+    assert not contents.trailing
+
+
+def test_what_hides_behind_the_storages_of_a_legacy_checkpoint_is_trailing() -> None:
+    data = torch_legacy(STATE)
+    contents = read_torch_legacy(MemorySource(data + assemble(*PAYLOAD)))
+    assert [(t.offset, t.size) for t in contents.trailing] == [(len(data), len(assemble(*PAYLOAD)))]
+
+
+def test_a_legacy_checkpoint_cut_off_anywhere_is_a_gap() -> None:
+    data = torch_legacy(STATE)
+    for end in range(16, len(data), 7):
+        assert read_torch_legacy(MemorySource(data[:end])).gaps, end
