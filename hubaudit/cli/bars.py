@@ -34,27 +34,31 @@ from hubaudit.events import (
 from hubaudit.report.escape import visible
 from hubaudit.report.words import count, size
 
+_ROOM_FOR_BARS = 70  # columns; below that a bar would leave a path fewer than 20
+
 
 class Bars:
     """A listener and a context manager: what it drew is wiped at its end."""
 
     def __init__(self, width: int) -> None:
         color = wants_color(sys.stderr)
+        # markup off: paths are the repository's text
+        what = TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        )
+        columns = [SpinnerColumn(), what, _Numbers()]
+        if width >= _ROOM_FOR_BARS:
+            columns = [SpinnerColumn(), what, BarColumn(bar_width=width // 5), _Numbers(), _Speed()]
         self._progress = Progress(
-            SpinnerColumn(),
-            # markup off: paths are the repository's text
-            TextColumn(
-                "{task.description}",
-                markup=False,
-                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
-            ),
-            BarColumn(bar_width=max(width // 4, 5)),
-            _Numbers(),
+            *columns,
             console=Console(stderr=True, width=width, no_color=not color, markup=False),
             transient=True,
             expand=True,
         )
-        self._audit = self._progress.add_task("asking the Hub", total=None, unit="")
+        self._step = self._progress.add_task("starting", total=None, unit="")
+        self._looking = False
         self._downloads: dict[str, TaskID] = {}
         self._wait: TaskID | None = None
 
@@ -78,7 +82,7 @@ class Bars:
             case Listed(files, total):
                 self._say(f"{count(files, 'file')}, {size(total)}")
             case Sniffed(done, total):
-                self._say("looking at first bytes", done, total)
+                self._look(done, total)
             case Downloading(path, received, total):
                 self._download(path, received, total)
             case FileRead(path):
@@ -95,14 +99,25 @@ class Bars:
             case _:
                 assert_never(event)
 
-    def _say(self, what: str, done: int = 0, total: int | None = None) -> None:
-        unit = "" if total is None else "files"
-        self._progress.update(
-            self._audit, description=visible(what), completed=done, total=total, unit=unit
-        )
+    def _say(self, what: str) -> None:
+        """The step that the audit is at, of unknown length."""
+        # a task anew: rich cannot take its total from a task again, nor revive a finished one
+        self._progress.remove_task(self._step)
+        self._step = self._progress.add_task(visible(what), total=None, unit="")
+        self._looking = False
+
+    def _look(self, done: int, total: int) -> None:
+        if not self._looking:
+            self._progress.remove_task(self._step)
+            self._step = self._progress.add_task(
+                "looking at first bytes", total=total, unit="files"
+            )
+            self._looking = True
+        self._progress.update(self._step, completed=done, total=total)
 
     def _download(self, path: str, received: int, total: int) -> None:
         if path not in self._downloads:
+            self._say("downloading")
             self._downloads[path] = self._progress.add_task(
                 visible(path), total=total, unit="bytes"
             )
@@ -122,6 +137,13 @@ class Bars:
             self._wait = None
 
 
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if task.fields["unit"] != "bytes" or not task.speed:
+            return Text()
+        return Text(f"{size(int(task.speed))}/s")
+
+
 class _Numbers(ProgressColumn):
     """How far a task is in its own unit; a wait counts down by itself, as no event comes meanwhile."""
 
@@ -129,7 +151,7 @@ class _Numbers(ProgressColumn):
         total = int(task.total or 0)
         match task.fields["unit"]:
             case "bytes":
-                return Text(f"{size(int(task.completed))} of {size(total)}")
+                return Text(f"{size(int(task.completed))} of {size(total)}", no_wrap=True)
             case "files":
                 return Text(f"{int(task.completed)} of {total}")
             case "s":

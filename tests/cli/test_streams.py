@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -194,3 +195,24 @@ def test_what_the_user_set_for_the_client_stays() -> None:
         env={"HF_HUB_DISABLE_XET": "0", "HF_HUB_VERBOSITY": "debug"},
     )
     assert ran.stdout.splitlines()[-1] == "0 debug"
+
+
+def test_an_interrupt_in_the_middle_of_an_audit_is_one_line(tmp_path: Path) -> None:
+    script = _SCRIPT.replace(
+        "    return samples", "    import time; time.sleep(60); return samples"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "x"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith("waiting"):
+            pass
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
