@@ -60,7 +60,7 @@ def render(report: RepoReport, page: Page) -> str:
     """
     paper = _Paper(page)
     paper.put(_headline(report))
-    paper.put(Text(_clip(visible(report.summary), EVIDENCE_CHARS)))
+    paper.put(Text(_clip(report.summary, EVIDENCE_CHARS)))
     _put_findings(paper, report, page)
     _put_unread(paper, report.unread, page)
     paper.gap()
@@ -129,13 +129,13 @@ def _headline(report: RepoReport) -> Text:
 
 def _subject(repo: RepoRef) -> str:
     kind = f"{repo.repo_type} " if repo.repo_type in {"dataset", "space"} else ""
-    name = kind + _clip_middle(visible(repo.repo_id), PLACE_CHARS)
+    name = kind + _clip_middle(repo.repo_id, PLACE_CHARS)
     if repo.commit_hash is None:
         return name
     commit = visible(repo.commit_hash[:SHORT_COMMIT])
     if repo.revision is None or repo.revision == repo.commit_hash:
         return f"{name} at {commit}"
-    return f"{name} at {commit} ({_clip_middle(visible(repo.revision), PLACE_CHARS)})"
+    return f"{name} at {commit} ({_clip_middle(repo.revision, PLACE_CHARS)})"
 
 
 def _put_findings(paper: _Paper, report: RepoReport, page: Page) -> None:
@@ -167,7 +167,7 @@ def _put_notes(paper: _Paper, notes: Iterable[Heap]) -> None:
         where = _place(finding.path, finding.member) if note.count == 1 else f"× {note.count}"
         text = Text().append("INFO", _SEVERITY_STYLE[Severity.INFO])
         text.append(f"  {visible(finding.rule)}  {where}: ")
-        text.append(_clip(visible(finding.message), EVIDENCE_CHARS))
+        text.append(_clip(finding.message, EVIDENCE_CHARS))
         paper.put(text, hanging=INDENT)
 
 
@@ -180,10 +180,10 @@ def _put_finding(paper: _Paper, heap: Heap) -> None:
         head.append(f"  × {heap.count}")
     paper.put(head, hanging=INDENT)
     if finding.waived is not None:
-        paper.put(Text(f"waived: {visible(finding.waived)}", "dim"), INDENT)
-    paper.put(Text(_clip(visible(finding.message), EVIDENCE_CHARS)), INDENT)
+        paper.put(Text(f"waived: {_clip(finding.waived, EVIDENCE_CHARS)}", "dim"), INDENT)
+    paper.put(Text(_clip(finding.message, EVIDENCE_CHARS)), INDENT)
     if finding.evidence:
-        evidence = Text().append(_clip(visible(finding.evidence), EVIDENCE_CHARS), "bold cyan")
+        evidence = Text().append(_clip(finding.evidence, EVIDENCE_CHARS), "bold cyan")
         paper.put(evidence.append(_at(finding), "dim"), INDENT * 2)
 
 
@@ -192,8 +192,8 @@ def _at(finding: Finding) -> str:
 
 
 def _place(path: str, member: str | None) -> str:
-    place = _clip_middle(visible(path), PLACE_CHARS)
-    return place if member is None else f"{place} › {_clip_middle(visible(member), PLACE_CHARS)}"
+    place = _clip_middle(path, PLACE_CHARS)
+    return place if member is None else f"{place} › {_clip_middle(member, PLACE_CHARS)}"
 
 
 def _put_unread(paper: _Paper, unread: Iterable[Unread], page: Page) -> None:
@@ -203,7 +203,7 @@ def _put_unread(paper: _Paper, unread: Iterable[Unread], page: Page) -> None:
     paper.gap()
     paper.put(Text(f"Not read to the end ({len(entries)}):", "bold"))
     for entry in entries[: page.entries]:
-        why = _clip(visible(entry.why), EVIDENCE_CHARS)
+        why = _clip(entry.why, EVIDENCE_CHARS)
         place = Text().append(_place(entry.path, entry.member), "bold")
         paper.put(place.append(f": {why}"), INDENT, hanging=INDENT)
     more = len(entries) - len(entries[: page.entries])
@@ -297,15 +297,16 @@ def _pin(repo: RepoRef) -> str | None:
 
 
 def _clip(text: str, limit: int) -> str:
-    """At most `limit` characters of `text`, and how many are left out."""
-    if len(text) <= limit:
-        return text
-    return f"{text[:limit]}… ({len(text) - limit} more characters)"
+    """`text` made visible, at most `limit` characters of it, and how many there are in all."""
+    shown = visible(text[:limit])  # cut first: evidence may be long
+    if len(text) <= limit and len(shown) <= limit:
+        return shown
+    return f"{shown[:limit]}… ({len(text)} characters in all)"
 
 
 def _clip_middle(text: str, limit: int) -> str:
-    """`text` with its middle left out beyond `limit`: names are told apart by both ends."""
-    if len(text) <= limit:
-        return text
+    """`text` made visible, its middle left out beyond `limit`: both ends tell names apart."""
     half = limit // 2
-    return f"{text[:half]}…{text[-half:]}"
+    if len(text) <= limit and len(shown := visible(text)) <= limit:
+        return shown
+    return f"{visible(text[:half])[:half]}…{visible(text[-half:])[-half:]}"
