@@ -124,9 +124,7 @@ def test_the_package_runs_as_a_module() -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"hubaudit {__version__}\n", "")
 
 
-_NEVER = (
-    "huggingface_hub httpx httpx2 requests jinja2 sqlite3 click fsspec rich.progress hubaudit.hub"
-)
+_NEVER = "huggingface_hub httpx httpx2 requests jinja2 sqlite3 fsspec rich.progress hubaudit.hub"
 _ALSO = " hubaudit.pipeline hubaudit.formats hubaudit.pvm hubaudit.rules"
 
 
