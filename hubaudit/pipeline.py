@@ -16,6 +16,7 @@ from hubaudit.config import DEFAULT_POLICY, Policy
 from hubaudit.errors import AuditFailed, AuditIncomplete, FileUnavailable, HubError, PathError
 from hubaudit.events import FileRead, Finished, Listed, Listener, Pinned, Sniffed, ignore
 from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.raw import read_pickles
 from hubaudit.formats.read import read_contents
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.hub.client import HubClient
@@ -306,21 +307,28 @@ def _examine(
     how = files.how(file, found)
     try:
         with files.open(file, how) as source:
-            whole = how in (ReadHow.CACHE, ReadHow.LOCAL)
+            # a small file's beginning is all of it
+            whole = how in (ReadHow.CACHE, ReadHow.LOCAL) or file.size <= HEAD_SIZE
             verified = _verify(file, source) if whole else None
             digest = file.sha256 or (sha256_of(source) if whole else None)
-            contents = _read(source, file, found)
+            contents = _read(source, file)
     except FileUnavailable as error:
         return _unavailable(file, found, listed, error)
-    return _judge(file, load_role(file, found, listed), how, contents, verified, digest)
+    role = load_role(file, contents.format, listed)
+    return _judge(file, role, how, contents, verified, digest)
 
 
-def _read(source: Source, file: RepoFile, found: Format) -> Contents:
+def _read(source: Source, file: RepoFile) -> Contents:
+    """Sniffed again: what was looked at first may not be the bytes that are here now."""
+    found = sniff(source.read(0, HEAD_SIZE), source.size)
     contents = read_contents(source, found)
-    if contents.format in (Format.DATA, Format.TEXT) and promises_pickle(file.path):
-        why = "named like a pickle, but its first bytes are those of no format that is known"
-        return Contents(contents.format, gaps=(Gap(None, why),))
-    return contents
+    if contents.format not in (Format.DATA, Format.TEXT) or not promises_pickle(file.path):
+        return contents
+    as_pickle = read_pickles(source)
+    if as_pickle.pickles[0].trace.imports or not as_pickle.gaps:
+        return as_pickle
+    why = "named like a pickle, but its first bytes are those of no format that is known"
+    return Contents(contents.format, gaps=(Gap(None, why),))
 
 
 def _verify(file: RepoFile, source: Source) -> bool | None:

@@ -36,13 +36,16 @@ def promises_pickle(path: str) -> bool:
 
 
 def how_to_read(path: str, format_: Format) -> ReadHow:
-    """Pickles go whole into the cache, where the loader finds the bytes that were judged.
+    """Pickles, also those by name alone, go whole into the cache, where the loader finds the bytes
+    that were judged.
 
     Archives that no name promises to be checkpoints, and what may turn out to be no pickle at all,
     are read in place; of everything else, safetensors too, only the beginning is.
     """
     match format_:
         case Format.PICKLE | Format.TORCH_LEGACY:
+            return ReadHow.CACHE
+        case Format.DATA | Format.TEXT | Format.UNCERTAIN if promises_pickle(path):
             return ReadHow.CACHE
         case Format.ZIP:
             named = promises_pickle(path) or path.lower().endswith(".bin")

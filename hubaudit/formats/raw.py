@@ -37,8 +37,10 @@ def read_pickles(source: Source, member: str | None = None, *, start: int = 0) -
 def read_uncertain(source: Source, member: str | None = None) -> Contents:
     """Pickles, if that is what it turns out to be; else nothing that an unpickler would act on."""
     contents = read_pickles(source, member)
-    first = contents.pickles[0].trace
-    if first.complete or _did_anything(first) or first.stop.kind is StopKind.LIMIT:
+    traces = [pickle.trace for pickle in contents.pickles]
+    accounts_for_all = not contents.trailing and not contents.gaps
+    gave_up = any(trace.stop.kind is StopKind.LIMIT for trace in traces)
+    if accounts_for_all or gave_up or any(map(_did_anything, traces)):
         return contents
     return Contents(Format.DATA)
 

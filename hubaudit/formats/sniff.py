@@ -7,7 +7,7 @@ import json
 from hubaudit.formats.contents import Format
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.opcodes import HIGHEST_PROTOCOL
-from hubaudit.pvm.values import StopKind
+from hubaudit.pvm.values import StopKind, Trace
 from hubaudit.source.memory import MemorySource
 
 HEAD_SIZE = (
@@ -82,19 +82,28 @@ def _sniff_pickle(head: bytes, size: int) -> Format | None:
     Text and tensors often begin with a valid opcode, but fail in the next ones. What makes sense to
     the end of `head` without saying that it is a pickle has to be read further: UNCERTAIN.
     """
-    trace = interpret(MemorySource(head))
     has_header = head[:1] == b"\x80" and head[1:2] <= bytes([HIGHEST_PROTOCOL])
+    trace, pickles = _first_that_matters(head)
     imports = bool(trace.imports or trace.computed) and all(map(_is_plausible, trace.imports))
     if trace.complete:
-        is_all = trace.end == size and not _is_json(head)
+        is_all = trace.end == size and pickles == 1 and not _is_json(head)
         return Format.PICKLE if has_header or imports or is_all else None
     if imports and (has_header or trace.calls):
         return Format.PICKLE
     if trace.stop.kind is not StopKind.TRUNCATED:
-        return None
+        return Format.PICKLE if has_header and pickles > 1 else None
     if has_header:
         return Format.PICKLE
     return Format.UNCERTAIN if len(head) < size else None
+
+
+def _first_that_matters(head: bytes) -> tuple[Trace, int]:
+    """The trace of the first pickle that imports something or is the last, and which one it is."""
+    source = MemorySource(head)
+    trace, pickles = interpret(source), 1
+    while trace.complete and not trace.imports and not trace.computed and trace.end < len(head):
+        trace, pickles = interpret(source, trace.end), pickles + 1
+    return trace, pickles
 
 
 def _is_plausible(imported: tuple[str, str]) -> bool:
