@@ -1,1 +1,0 @@
-from hubaudit.pipeline import audit, require, scan
