@@ -34,9 +34,9 @@ def summarize(
             bad = [f for f in findings if f.severity.rank <= policy.fail_on.rank and not f.waived]
             rules = Counter(finding.rule for finding in bad)
             listed = ", ".join(f"{rule} × {n}" if n > 1 else rule for rule, n in rules.items())
-            return f"Do not load this commit: {listed}."
+            return f"What fails: {listed}."
         case Verdict.INCOMPLETE:
-            return f"Not decided: {_count(len(unread), 'part')} could not be read."
+            return f"{_count(len(unread), 'part')} of it could not be read."
         case Verdict.REVIEW:
             medium = [f for f in findings if f.severity.rank <= Severity.MEDIUM.rank]
             return f"Nothing failed, but {_count(len(medium), 'finding')} should be looked at."

@@ -76,7 +76,7 @@ def demo_repos() -> tuple[DemoRepo, ...]:
 
 def _ordinary() -> DemoRepo:
     return DemoRepo(
-        HubRepo("demo/ordinary", _model_files()),
+        _approved("demo/ordinary", _model_files()),
         "An ordinary model: a torch checkpoint and its safetensors twin.",
         ("demo/ordinary",),
         0,
@@ -133,7 +133,7 @@ def _trainer() -> DemoRepo:
         **{f"checkpoint-10/{name}": data for name, data in step.items()},
     }
     return DemoRepo(
-        HubRepo("demo/trainer", files, tags=["generated_from_trainer"]),
+        _approved("demo/trainer", files, tags=["generated_from_trainer"]),
         "What transformers' Trainer uploads: its arguments, optimizer and random state are pickles.",
         ("demo/trainer",),
         0,
@@ -143,7 +143,7 @@ def _trainer() -> DemoRepo:
 def _legacy_format() -> DemoRepo:
     files = _texts() | {"pytorch_model.bin": torch_legacy(_state())}
     return DemoRepo(
-        HubRepo("demo/legacy-format", files),
+        _approved("demo/legacy-format", files),
         "A checkpoint of torch before 1.6: five pickles in a row, then the bytes of the tensors.",
         ("demo/legacy-format",),
         0,
@@ -152,7 +152,7 @@ def _legacy_format() -> DemoRepo:
 
 def _oneword() -> DemoRepo:
     return DemoRepo(
-        HubRepo("demo/oneword", _model_files()),
+        _approved("demo/oneword", _model_files()),
         "A legacy id of one word, which the Hub redirects to the id of today.",
         ("oneword",),
         0,
@@ -167,7 +167,7 @@ def _dataset() -> DemoRepo:
         "data/train.csv": b"text,label\na book,0\na film,1\n",
     }
     return DemoRepo(
-        HubRepo("demo/rows", files, repo_type="dataset"),
+        _approved("demo/rows", files, repo_type="dataset"),
         "A dataset that keeps its rows in a pickle: plain lists, dicts and texts.",
         ("datasets/demo/rows",),
         0,
@@ -234,6 +234,11 @@ def _gated() -> DemoRepo:
         ("demo/gated",),
         2,
     )
+
+
+def _approved(repo_id: str, files: dict[str, bytes], **how: Any) -> HubRepo:
+    """A repository in which the Hub's scanners found nothing, as in most."""
+    return HubRepo(repo_id, files, scans={path: file_scan("safe") for path in files}, **how)
 
 
 def _model_files() -> dict[str, bytes]:
