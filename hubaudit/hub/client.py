@@ -231,7 +231,10 @@ class HubClient:
 
 
 def checked_endpoint(endpoint: str) -> str:
-    """The endpoint without a slash at its end. Raises ConfigError when it is no http(s) URL."""
+    """The endpoint without a slash at its end.
+
+    Raises ConfigError when it is no http(s) URL, or holds credentials: it stands in every report.
+    """
     try:
         parts = urlsplit(endpoint)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -241,6 +244,11 @@ def checked_endpoint(endpoint: str) -> str:
         raise ConfigError(
             f"the endpoint {endpoint!r} is no http or https URL",
             hint="correct or unset HF_ENDPOINT",
+        )
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError(
+            f"the endpoint of {parts.hostname} holds credentials, which would end up in reports",
+            hint="take them out of HF_ENDPOINT, and set HF_TOKEN",
         )
     return endpoint.rstrip("/")
 

@@ -87,6 +87,8 @@ def _tree(folder: Path, commit: str) -> Path:
 
 
 def _ref(folder: Path, revision: str) -> str | None:
+    if unusable_name(revision):
+        return None
     try:
         commit = (folder / "refs" / revision).read_text().strip()
     except (OSError, ValueError):

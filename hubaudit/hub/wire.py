@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import constants, set_client_factory
 from huggingface_hub.utils import _http as hf_http
-from huggingface_hub.utils import httpx, parse_ratelimit_headers
+from huggingface_hub.utils import httpx, logging, parse_ratelimit_headers
 
 from hubaudit.errors import HubAnswerInvalid, HubError, HubUnreachable, RateLimited
 from hubaudit.events import Listener, Waiting, ignore
@@ -308,17 +308,22 @@ def installed(factory: ClientFactory) -> Iterator[None]:
 
     The session is the process's, not the thread's. Enclosed uses must end in the reverse order. What
     goes around the session (Xet) or asks unasked (telemetry) is off meanwhile, also where
-    huggingface_hub was imported before our environment settings.
+    huggingface_hub was imported before our environment settings. The client's warnings are off too,
+    unless the user has set its verbosity: the listener hears of every wait, and they name signed URLs.
     """
     before = hf_http._GLOBAL_CLIENT_FACTORY
     switches = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY")
     settings = {name: getattr(constants, name) for name in switches}
     for name in switches:
         setattr(constants, name, True)
+    verbosity = logging.get_verbosity()
+    if verbosity == logging.WARNING:
+        logging.set_verbosity(logging.ERROR)
     set_client_factory(factory)
     try:
         yield
     finally:
         set_client_factory(before)
+        logging.set_verbosity(verbosity)
         for name, value in settings.items():
             setattr(constants, name, value)

@@ -358,6 +358,12 @@ def test_an_endpoint_that_is_no_url_is_a_configuration_error(endpoint: str) -> N
     one_line(caught.value)
 
 
+def test_an_endpoint_with_credentials_is_refused_without_repeating_them() -> None:
+    with pytest.raises(ConfigError) as caught:
+        HubClient(endpoint="http://user:secret@hub.example.org")
+    assert "secret" not in one_line(caught.value)
+
+
 def test_the_configured_endpoint_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://hub.example.org")
     assert HubClient().endpoint == "http://hub.example.org"

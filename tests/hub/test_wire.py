@@ -231,3 +231,26 @@ def test_xet_and_telemetry_are_off_meanwhile_also_where_the_client_was_imported_
     assert constants.HF_HUB_DISABLE_TELEMETRY is False
     assert len(hub.requests) == 1
     assert events == [], "nobody else was asked, which would be retried"
+
+
+def test_the_clients_own_warnings_stay_off_the_terminal(
+    hub: StandInHub, connect: Connect, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hub.fault(Cut(1000), host="cdn", times=1)
+    client = connect()
+    repo, file = listed(client, "pytorch_model.bin")
+    client.download(repo, file)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_proxy_has_the_wire_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dead = f"http://127.0.0.1:{server.getsockname()[1]}"
+    for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", dead)
+    with (
+        HubClient(endpoint="http://hub.invalid", token=False, patience=SHORT) as client,
+        pytest.raises(HubUnreachable, match=r"cannot reach hub\.invalid.*refused"),
+    ):
+        pinned(client)
