@@ -41,6 +41,7 @@ MARGIN = 16 * 1024  # a batch of 1000 floats, as the pickler writes them, is 900
 KEEP = 4096  # bytes of one constant that are kept: far above any name or shape, far below a tensor
 HEAD = 64  # bytes of a longer constant that are kept, to be recognised by
 MAX_LINE = 1 << 20  # bytes of a text argument that are kept; protocol 0 strings can be long
+IN_PLACE = 257  # bytes: the longest argument that `_loop` reads itself, a counted text
 
 _UINT2 = struct.Struct("<H").unpack_from
 _UINT4 = struct.Struct("<I").unpack_from
@@ -89,7 +90,10 @@ class _Machine:
         self.buffer = b""
         self.base = start
         self.pos = 0
-        self.safe = 0
+        self.safe = 0  # from here in `buffer` on, `_advance` is to be asked
+        self.edge = 0  # from here in `buffer` on, an opcode might not be in it as a whole
+        self.frame_end = 0  # offset in the source; 0 outside of frames
+        self.lost: Stop | None = None
         self.offset = start
         self.budget = limits.opcode_bytes
 
@@ -108,7 +112,9 @@ class _Machine:
                 detail = "the stack is empty"
         except UnicodeDecodeError as error:
             detail = f"text is not {error.encoding}"
-        self.trace.stop = Stop(kind, self.offset, detail)
+        if kind in (StopKind.BROKEN, StopKind.TRUNCATED):
+            self._failed(kind)
+        self.trace.stop = self.lost or Stop(kind, self.offset, detail)
         self.trace.end = min(self.base + self.pos, self.source.size)
         return self.trace
 
@@ -119,8 +125,8 @@ class _Machine:
             while True:
                 if pos >= safe:
                     self.pos = pos
-                    self._refill()
-                    buffer, pos, safe = self.buffer, 0, self.safe
+                    self._advance()
+                    buffer, pos, safe = self.buffer, self.pos, self.safe
                 code = buffer[pos]
                 pos += 1
                 if code == 0x8C:  # SHORT_BINUNICODE
@@ -156,12 +162,25 @@ class _Machine:
                 else:
                     self.pos, self.offset = pos, self.base + pos - 1
                     _HANDLERS[code](self)
-                    pos, stack = self.pos, self.stack
+                    pos, stack, safe = self.pos, self.stack, self.safe
         except KeyError:
             raise _Halt(StopKind.BROKEN, "a memo entry is read that was never written") from None
         finally:
             if pos > self.pos:  # the failure was in one of the opcodes done in place
                 self.pos, self.offset = pos, self.base + pos - 1
+
+    def _advance(self) -> None:
+        """Between two opcodes: past the end of a frame, or of the window, or both."""
+        at = self.base + self.pos
+        if 0 < self.frame_end <= at:
+            if self.frame_end < at:
+                self.lose_track()
+            self.frame_end = 0
+        if self.pos >= self.edge:
+            self._refill()
+        self.safe = self.edge
+        if self.frame_end:
+            self.safe = min(self.edge, self.frame_end - self.base)
 
     def _refill(self) -> None:
         at = self.base + self.pos
@@ -173,7 +192,39 @@ class _Machine:
         self.buffer = self.source.read(at, WINDOW)
         self.base, self.pos = at, 0
         is_last = at + len(self.buffer) >= self.source.size
-        self.safe = len(self.buffer) if is_last else len(self.buffer) - MARGIN
+        self.edge = len(self.buffer) if is_last else len(self.buffer) - MARGIN
+
+    def enter_frame(self, size: int) -> None:
+        """The next `size` bytes are a frame, which the C unpickler reads in one piece.
+
+        `loads` has everything in its buffer, and a frame changes nothing. Reading from a file, the
+        buffer is the frame: an opcode that needs more than is left of it *drops* the rest, and
+        reads on behind the frame (`_Unpickler_ReadImpl` and `_Unpickler_Readline`). No pickler
+        writes such a frame, and one pickle would be two.
+        """
+        at = self.base + self.pos
+        if at < self.frame_end and at + size <= self.frame_end:
+            return  # already in the buffer
+        if self.frame_end and at != self.frame_end:
+            self.lose_track()
+        self.frame_end = at + size
+        self.safe = min(self.edge, self.frame_end - self.base)
+
+    def lose_track(self) -> None:
+        if self.lost is None:
+            detail = "an opcode crosses the end of a frame: it is read in two ways"
+            self.lost = Stop(StopKind.LIMIT, self.frame_end, detail)
+
+    def _failed(self, kind: StopKind) -> None:
+        """The last opcode failed as `loads` reads it. Does it cross the end of a frame, too?
+
+        How far it reached is not known exactly. That is no harm: nothing is read beyond it.
+        """
+        reached = self.base + self.pos + IN_PLACE
+        if kind is StopKind.TRUNCATED or reached > self.source.size:
+            reached = self.source.size
+        if 0 < self.frame_end < reached:
+            self.lose_track()
 
     def _step_over_numbers(self, pos: int) -> int:
         """After a MARK: past a long run of numbers and its APPENDS, if that is what follows."""
@@ -319,6 +370,8 @@ def _frame(m: _Machine) -> None:
     if m.base + m.pos + size > m.source.size:
         # The C unpickler raises here, the pure Python one reads on.
         m.trace.notes.append(f"a frame at {m.offset} reaches beyond the end of the data")
+    else:
+        m.enter_frame(size)
 
 
 def _pop(m: _Machine) -> None:
@@ -372,6 +425,8 @@ def _string(m: _Machine) -> None:
 
 def _parsed(m: _Machine, parse: Callable[[bytes], Value]) -> Value:
     line = m.line()
+    if len(line) > text.MAX_DIGITS and parse is not text.parse_string:
+        return Skipped("number", len(line), m.offset + 1, line[:HEAD])
     try:
         return parse(line)
     except ValueError as error:
@@ -391,7 +446,10 @@ def _long1(m: _Machine) -> None:
 
 
 def _long4(m: _Machine) -> None:
-    m.push_integer(_not_negative(m))
+    size = m.number(_INT4, 4)
+    if size < 0:
+        m.broken("a negative length")
+    m.push_integer(size)
 
 
 def _binfloat(m: _Machine) -> None:
@@ -412,7 +470,7 @@ def _short_binstring(m: _Machine) -> None:
 
 
 def _binstring(m: _Machine) -> None:
-    m.push_string(_not_negative(m))
+    m.push_string(m.number(_UINT4, 4))  # unsigned in C, whatever pickletools says
 
 
 def _short_binbytes(m: _Machine) -> None:
@@ -429,13 +487,6 @@ def _binbytes8(m: _Machine) -> None:
 
 def _bytearray8(m: _Machine) -> None:
     m.stack.append(m.constant("bytearray", m.number(_UINT8, 8)))
-
-
-def _not_negative(m: _Machine) -> int:
-    size = m.number(_INT4, 4)
-    if size < 0:
-        m.broken("a negative length")
-    return size
 
 
 def _next_buffer(m: _Machine) -> None:

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import re
 
+# Python refuses to parse decimal integers above a length that can be set, and that only from this
+# one on (`sys.int_info.str_digits_check_threshold`). Whoever loads may have set another than we.
+MAX_DIGITS = 640
+
+_LEADING_ZEROS = re.compile(rb"\A(?:0_?)+(?=[0-9])")
 _STRTOL = re.compile(rb"[ \t\n\v\f\r]*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)")
 _ESCAPE = re.compile(
     rb"""\\(?:([0-7]{1,3})|x([0-9a-fA-F]{2})|(x)|([abfnrtv\\'"\n])|(.)|$)""", re.DOTALL
@@ -59,7 +64,15 @@ def parse_index(line: bytes) -> int:
     """GET and PUT: a decimal number."""
     if not line:
         raise ValueError("an empty memo index")
-    return int(_c_string(line), 10)
+    return int(_without_leading_zeros(_c_string(line).strip()), 10)
+
+
+def _without_leading_zeros(number: bytes) -> bytes:
+    """However many there are: an index of a thousand digits can still be 7."""
+    if len(number) <= MAX_DIGITS:
+        return number
+    sign, digits = (b"", number) if number[:1].isdigit() else (number[:1], number[1:])
+    return sign + _LEADING_ZEROS.sub(b"", digits)
 
 
 def parse_string(line: bytes) -> str:

@@ -258,6 +258,69 @@ def test_a_frame_that_lies_is_read_over() -> None:
     assert trace.notes
 
 
+def frame_crossed_by(*crossing: Instruction, behind: bytes = b"") -> bytes:
+    """A frame that ends 4 bytes before `crossing` does, and what the C unpickler reads behind it."""
+    body = assemble(*crossing)
+    return assemble(("PROTO", 4), ("FRAME", len(body) - 4), body, behind, "NONE", "STOP")
+
+
+@pytest.mark.parametrize(
+    "crossing",
+    [
+        ("BININT", 1),
+        ("SHORT_BINUNICODE", "abcdef"),
+        ("SHORT_BINUNICODE", b"abcdef\xff"),
+        ("BINUNICODE", "abcdef"),
+        ("UNICODE", "abcdef"),
+        ("GLOBAL", "os", "system"),
+        ("BINBYTES", b"A" * 2 * WINDOW),
+        ("LONG_BINGET", 7),
+        ("FRAME", 0),
+    ],
+    ids=lambda crossing: f"{crossing[0]} {crossing[1]!r:.10}",
+)
+def test_an_opcode_across_the_end_of_a_frame_is_where_track_is_lost(crossing: Instruction) -> None:
+    data = frame_crossed_by("NONE", "POP", "NONE", "POP", crossing)
+    trace = interpret(MemorySource(data))
+    assert trace.stop.kind is StopKind.LIMIT
+    assert "frame" in trace.stop.detail
+
+
+def test_behind_a_frame_that_is_crossed_imports_are_still_looked_for() -> None:
+    behind = assemble("POP", ("GLOBAL", "os", "system"), "POP")
+    trace = interpret(MemorySource(frame_crossed_by(("BINUNICODE", "abc"), behind=behind)))
+    assert imports(trace) == [("os", "system")]
+    assert trace.stop.kind is StopKind.LIMIT
+
+
+def test_a_frame_in_a_frame_may_end_with_it_but_not_behind_it() -> None:
+    inner = assemble("NONE", "POP", "NONE", "POP")
+    inside = assemble(("FRAME", 9 + len(inner)), ("FRAME", len(inner)), inner, "NONE", "STOP")
+    assert interpret(MemorySource(inside)).complete
+    beyond = assemble(("FRAME", 9 + 2), ("FRAME", len(inner)), inner, "NONE", "STOP")
+    assert interpret(MemorySource(beyond)).stop.kind is StopKind.LIMIT
+
+
+def test_frames_end_to_end_are_read_at_once_however_many() -> None:
+    frames = assemble(("FRAME", 0), ("FRAME", 2), "NONE", "POP") * 50_000
+    data = frames + assemble("NONE", "STOP")
+    source = MemorySource(data)
+    reads = []
+    read = source.read
+    source.read = lambda offset, length: reads.append(offset) or read(offset, length)  # type: ignore[method-assign, func-returns-value]
+    assert interpret(source).complete
+    assert len(reads) < 10
+
+
+@pytest.mark.parametrize(
+    "number", [b"I" + b"7" * 5000, b"L" + b"7" * 5000 + b"L", b"F" + b"7" * 900]
+)
+def test_a_number_too_long_to_parse_everywhere_is_stepped_over(number: bytes) -> None:
+    trace = run(number, b"\n", ("GLOBAL", "os", "system"), "TUPLE2", "STOP")
+    assert trace.complete
+    assert imports(trace) == [("os", "system")]
+
+
 def test_a_long_payload_is_stepped_over_and_not_kept() -> None:
     size = 3 * WINDOW
     trace = run(("BINBYTES", b"A" * size), ("GLOBAL", "os", "system"), "TUPLE2", "STOP")
@@ -278,9 +341,12 @@ def test_a_payload_longer_than_the_data_is_truncation() -> None:
         assert run(program, b"abc").stop.kind is StopKind.TRUNCATED
 
 
-@pytest.mark.parametrize("opcode", [b"T", b"\x8b"])
-def test_a_negative_length_breaks(opcode: bytes) -> None:
-    assert run(opcode, (-1).to_bytes(4, "little", signed=True)).stop.kind is StopKind.BROKEN
+def test_a_negative_length_breaks() -> None:
+    assert run(b"\x8b\xff\xff\xff\xff").stop.kind is StopKind.BROKEN
+
+
+def test_the_length_of_a_binstring_is_unsigned() -> None:
+    assert run(b"T\xff\xff\xff\xff").stop.kind is StopKind.TRUNCATED
 
 
 @pytest.mark.parametrize("numbers", [[float(n) for n in range(5000)], list(range(5000))])
