@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any, Self
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -49,8 +50,8 @@ class HubClient:
     """One Hub, for as long as the `with` block lasts. Other uses of huggingface_hub meanwhile share its wire.
 
     `record` keeps every exchange in a folder, `replay` answers from such a folder without a network.
-    Either works on a temporary cache, so paths from `download` end with the block. `patience`,
-    `sleep` and `clock` are for tests.
+    Either works on a temporary cache, so paths from `download` end with the block. Several threads
+    may read at once. `patience`, `sleep` and `clock` are for tests.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class HubClient:
         record: Path | None = None,
         replay: Path | None = None,
         patience: Patience | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises ConfigError, CassetteError or UsageError; asks the Hub nothing yet."""
@@ -83,7 +84,9 @@ class HubClient:
         self._listener = listener
         self._cache_dir = cache_dir
         self._patience = patience or Patience()
-        self._sleep, self._clock = sleep, clock
+        self._stopped = Event()
+        self._sleep, self._clock = sleep or self._stopped.wait, clock
+        self._readers: dict[tuple[RepoRef, str], RangeReader] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -156,7 +159,16 @@ class HubClient:
         store = RangeStore(access.ranges, self.endpoint, file)
         if access.offline:
             return RemoteSource(file.size, offline.reader(access, repo, file), store=store.frozen())
-        return RemoteSource(file.size, RangeReader(access, repo, file).fetch, store=store)
+        # One for all sources of a file: where the Hub redirects to need not be asked again.
+        ranges = self._readers.setdefault((repo, file.path), RangeReader(access, repo, file))
+        return RemoteSource(file.size, ranges.fetch, store=store)
+
+    def stop(self) -> None:
+        """Wake whatever thread waits for a rate limit or a retry: it gets HubUnreachable.
+
+        For whoever is interrupted while others of his threads read.
+        """
+        self._stopped.set()
 
     def _open_access(self, stack: ExitStack) -> Access:
         hf_cache, ranges = self._cache_dir or Path(constants.HF_HUB_CACHE), store_root()

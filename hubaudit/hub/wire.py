@@ -57,12 +57,12 @@ class Patience:
 
 @dataclass(slots=True)
 class Wire(httpx.BaseTransport):
-    """A transport around another one. `sleep` and `clock` are for tests and for replays."""
+    """A transport around another one. `sleep` ends early, with True, when nobody wants the answer."""
 
     inner: httpx.BaseTransport
     patience: Patience = field(default_factory=Patience)
     listener: Listener = ignore
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], object] = time.sleep
     clock: Callable[[], float] = time.monotonic
     _broken: dict[str, list[int]] = field(default_factory=dict)
 
@@ -88,7 +88,8 @@ class Wire(httpx.BaseTransport):
                 response.close()
                 seconds, why = trial.after_answer(response)
             self.listener(Waiting(seconds, why))
-            self.sleep(seconds)
+            if self.sleep(seconds):
+                raise HubUnreachable(f"gave up waiting for {trial.host}", hint="run it again")
 
     def close(self) -> None:
         self.inner.close()
@@ -165,16 +166,16 @@ class _Trial:
     """The attempts at one request: how long to wait before the next, or the error that ends it."""
 
     def __init__(self, patience: Patience, host: str) -> None:
-        self._patience, self._host = patience, host
+        self._patience, self.host = patience, host
         self._pauses = iter(patience.pauses)
         self._limited = 0
         self._waited = 0.0
 
     def after_error(self, error: Exception) -> tuple[float, str]:
-        return self._pause(unreachable(error, self._host)), f"{self._host}: {_short(error)}"
+        return self._pause(unreachable(error, self.host)), f"{self.host}: {_short(error)}"
 
     def after_answer(self, response: httpx.Response) -> tuple[float, str]:
-        answered = f"{self._host} answered {response.status_code} {response.reason_phrase}".rstrip()
+        answered = f"{self.host} answered {response.status_code} {response.reason_phrase}".rstrip()
         if response.status_code == 429:
             return self._after_limit(response, answered)
         final = HubUnreachable(
@@ -198,7 +199,7 @@ class _Trial:
                 hint="wait that long, or set HF_TOKEN: the limits of an account are higher",
             )
         self._waited += seconds
-        return seconds, f"{self._host} limits the rate of requests"
+        return seconds, f"{self.host} limits the rate of requests"
 
     def _pause(self, final: HubError) -> float:
         pause = next(self._pauses, None)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +68,30 @@ def test_the_redirect_is_asked_for_once_and_its_location_used_again(
     for block in (0, 9, 20):
         source.read(block * BLOCK, 10)
     assert [r.host for r in hub.requests] == ["hub", "cdn", "cdn", "cdn"]
+
+
+def test_a_file_opened_again_is_not_resolved_again(hub: StandInHub, connect: Connect) -> None:
+    client = connect()
+    repo, file = listed(client, "pytorch_model.bin")
+    hub.clear_log()
+    for block in (0, 9):
+        client.open_range(repo, file).read(block * BLOCK, 10)
+    assert [r.host for r in hub.requests] == ["hub", "cdn", "cdn"]
+
+
+@pytest.mark.parametrize("mode", ["live", "record"])
+def test_many_threads_may_read_at_once(connect: Connect, tmp_path: Path, mode: str) -> None:
+    files = {f"{i:02}.bin": bytes([i]) * 20_000 for i in range(40)}
+    with StandInHub([HubRepo("org/model", files)], page_size=50) as hub:
+        options: dict[str, Any] = {"record": tmp_path / "cassette"} if mode == "record" else {}
+        client = connect(endpoint=hub.endpoint, **options)
+        repo = pinned(client)
+        listing = client.list_files(repo)
+        with ThreadPoolExecutor(8) as pool:
+            parts = list(
+                pool.map(lambda f: client.open_range(repo, f).read(0, f.size), listing.files)
+            )
+    assert parts == list(files.values())
 
 
 def test_an_expired_location_is_resolved_again(hub: StandInHub, connect: Connect) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -254,3 +255,15 @@ def test_a_proxy_has_the_wire_too(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.raises(HubUnreachable, match=r"cannot reach hub\.invalid.*refused"),
     ):
         pinned(client)
+
+
+def test_a_wait_in_another_thread_can_be_ended(hub: StandInHub, connect: Connect) -> None:
+    waiting = threading.Event()
+    hub.fault(rate_limited(200), path="/revision/")
+    client = connect(listener=lambda _: waiting.set())
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(pinned, client)
+        assert waiting.wait(10)
+        client.stop()
+        with pytest.raises(HubUnreachable, match="gave up"):
+            asked.result(10)
