@@ -34,7 +34,7 @@ from hubaudit.pvm.values import (
     Unknown,
     Value,
 )
-from hubaudit.source import Source
+from hubaudit.source import OutOfReach, Source
 
 WINDOW = 256 * 1024  # bytes read at a time; larger windows were not faster on local files
 MARGIN = 16 * 1024  # a batch of 1000 floats, as the pickler writes them, is 9002 bytes
@@ -62,25 +62,39 @@ class Limits:
     marks: int = 1_000_000  # nested; CPython's own structures die of recursion long before
 
 
+# joblib reads an array's bytes after the BUILD of a placeholder. Asked after each BUILD: the object,
+# the offset after the BUILD, and whether a frame goes on there. The answer is how many bytes the
+# loader takes from there for the value that replaces the object, or None.
+AfterBuild = Callable[[Value, int, bool], int | None]
+
+
 class _Halt(Exception):
     def __init__(self, kind: StopKind, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
 
 
-def interpret(source: Source, start: int = 0, limits: Limits = Limits()) -> Trace:
+def interpret(
+    source: Source,
+    start: int = 0,
+    limits: Limits = Limits(),
+    after_build: AfterBuild | None = None,
+) -> Trace:
     """Run the pickle that begins at byte `start` of `source`, up to its STOP or to where it breaks.
 
     Never raises for what the bytes say; `Trace.stop` tells how it ended.
     """
-    return _Machine(source, start, limits).run()
+    return _Machine(source, start, limits, after_build).run()
 
 
 class _Machine:
     """The state of one interpretation. `pos` counts in `buffer`, which begins at byte `base`."""
 
-    def __init__(self, source: Source, start: int, limits: Limits) -> None:
+    def __init__(
+        self, source: Source, start: int, limits: Limits, after_build: AfterBuild | None
+    ) -> None:
         self.source = source
+        self.after_build = after_build
         self.limits = limits
         self.trace = Trace(start)
         self.stack: list[Value] = []
@@ -112,6 +126,8 @@ class _Machine:
                 detail = "the stack is empty"
         except UnicodeDecodeError as error:
             detail = f"text is not {error.encoding}"
+        except OutOfReach as error:
+            kind, detail = StopKind.LIMIT, str(error)
         if kind in (StopKind.BROKEN, StopKind.TRUNCATED):
             self._failed(kind)
         self.trace.stop = self.lost or Stop(kind, self.offset, detail)
@@ -306,7 +322,7 @@ class _Machine:
             self.stack.append(payload)
 
     def push_string(self, size: int) -> None:
-        """A Python 2 str. The loader's `encoding` decides what it becomes; names are ASCII."""
+        """A Python 2 str. The loader's `encoding` decides what it becomes, unless it is ASCII."""
         payload = self.constant("str", size)
         self.stack.append(text.decode(payload) if isinstance(payload, bytes) else payload)
 
@@ -335,6 +351,16 @@ class _Machine:
         made = Call(how, function, args, self.offset, kwargs)
         self.trace.calls.append(made)
         return made
+
+    def ask_after_build(self, after_build: AfterBuild) -> None:
+        at = self.base + self.pos
+        # The pure Python unpickler takes a frame that is too long for one up to the end of the data.
+        in_frame = bool(self.trace.notes) or self.frame_end > at
+        size = after_build(self.stack[-1], at, in_frame)
+        if size is not None:
+            self.frame_end = 0
+            self.pos += size
+            self.stack[-1] = Unknown(f"what the loader makes of {size:,} bytes after the BUILD")
 
     def remember(self, index: int) -> None:
         self.need(1)
@@ -631,12 +657,18 @@ def _two_lines(m: _Machine) -> tuple[str, str]:
 def _stack_global(m: _Machine) -> None:
     m.need(2)
     name, module = m.stack.pop(), m.stack.pop()
-    if isinstance(module, str) and isinstance(name, str):
+    if type(module) is str and type(name) is str:
         m.stack.append(m.find_class(module, name))
     elif _may_be_str(module) and _may_be_str(name):
-        m.stack.append(m.computed_import(module, name, "its name is computed"))
+        m.stack.append(m.computed_import(module, name, _why_computed(module, name)))
     else:
         m.broken("STACK_GLOBAL needs two strings")
+
+
+def _why_computed(module: Value, name: Value) -> str:
+    if isinstance(module, text.LegacyText) or isinstance(name, text.LegacyText):
+        return "the loader's encoding decides on its name"
+    return "its name is computed"
 
 
 def _may_be_str(value: Value) -> bool:
@@ -709,6 +741,8 @@ def _build(m: _Machine) -> None:
     m.call("BUILD", target, (state,))
     if isinstance(target, Call):
         target.state.append(state)
+    if m.after_build is not None:
+        m.ask_after_build(m.after_build)
 
 
 def _persid(m: _Machine) -> None:

@@ -9,6 +9,10 @@ from __future__ import annotations
 from typing import Protocol
 
 
+class OutOfReach(Exception):
+    """The bytes are there, but to get at them would cost more than is allowed; the message says what."""
+
+
 class Source(Protocol):
     @property
     def size(self) -> int:
