@@ -97,12 +97,23 @@ def _unescape(match: re.Match[bytes]) -> bytes:
     raise ValueError("STRING ends in a backslash")
 
 
+class LegacyText(str):
+    """A Python 2 str that is not ASCII: it only looks like this in one of the encodings."""
+
+    __slots__ = ()
+
+
 def decode(payload: bytes) -> str:
-    """Text of unknown encoding, without loss: loaders ask for ASCII, UTF-8, Latin-1 or bytes."""
+    """Text of unknown encoding, without loss: loaders ask for ASCII, UTF-8, Latin-1 or bytes.
+
+    `LegacyText` if it is not the same in all of them.
+    """
+    if payload.isascii():
+        return payload.decode("ascii")
     try:
-        return payload.decode("utf-8")
+        return LegacyText(payload, "utf-8")
     except UnicodeDecodeError:
-        return payload.decode("latin-1")
+        return LegacyText(payload, "latin-1")
 
 
 def _c_string(line: bytes) -> bytes:

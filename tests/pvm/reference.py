@@ -131,12 +131,20 @@ def _buffered(data: bytes) -> io.BufferedReader:
 
 # A frame is read in one piece. From a file, what is left of it is dropped when an opcode reaches
 # beyond its end. `torch.load` gives the unpickler a BytesIO, `open` a buffered file.
-READINGS: tuple[Callable[[bytes], Any], ...] = (io.BytesIO, Whole, _buffered)
+# The last one reads Python 2's str as numpy and joblib advise.
+READINGS: tuple[tuple[Callable[[bytes], Any], str], ...] = (
+    (io.BytesIO, "ASCII"),
+    (Whole, "ASCII"),
+    (_buffered, "ASCII"),
+    (Whole, "latin1"),
+)
 
 
-def names(data: bytes, reading: Callable[[bytes], Any]) -> tuple[list[tuple[str, str]], bool]:
+def names(
+    data: bytes, opener: Callable[[bytes], Any], encoding: str
+) -> tuple[list[tuple[str, str]], bool]:
     """The imports of one reading, up to where it stops or raises."""
-    recorder = Recorder(reading(data), buffers=iter(bytearray, None))
+    recorder = Recorder(opener(data), encoding=encoding, buffers=iter(bytearray, None))
     recorder.seen = []
     try:
         recorder.load()
@@ -148,8 +156,8 @@ def names(data: bytes, reading: Callable[[bytes], Any]) -> tuple[list[tuple[str,
 def answer(data: bytes) -> bytes:
     """Per reading: whether it came to STOP, how many imports, and each as two counted texts."""
     parts = []
-    for reading in READINGS:
-        seen, complete = names(data, reading)
+    for opener, encoding in READINGS:
+        seen, complete = names(data, opener, encoding)
         parts.append(bytes([complete]) + _UINT4.pack(len(seen)))
         for pair in seen:
             for word in pair:
@@ -171,7 +179,10 @@ def _confine() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     warnings.simplefilter("ignore")
-    "".encode("ascii")
+    for encoding in ("ascii", "latin1"):
+        "".encode(encoding)
+    if hasattr(sys, "set_int_max_str_digits"):
+        sys.set_int_max_str_digits(0)  # a loader may have taken the limit away
     sys.addaudithook(_refuse)
 
 

@@ -64,7 +64,7 @@ def test_a_well_formed_program_imports_the_same_names_in_the_c_unpickler(
 def test_the_reference_records_an_import_and_returns_a_stand_in(
     reference: Reference, program: tuple[Instruction, ...]
 ) -> None:
-    assert imported(reference, *program) == [(("os", "system"),)] * 3
+    assert imported(reference, *program) == [(("os", "system"),)] * 4
 
 
 def test_a_case_that_kills_the_reference_costs_only_itself(reference: Reference) -> None:
@@ -81,7 +81,7 @@ def test_a_crossed_frame_is_read_in_two_ways_by_c_itself(reference: Reference) -
     text = assemble(("SHORT_BINUNICODE", "A" * 20))
     behind = assemble("STOP", b"A" * 9, ("GLOBAL", "os", "system"), "STOP")
     data = assemble(("FRAME", len(text) - 10), text, behind)
-    by_file, by_loads, _ = imported(reference, data)
+    by_file, by_loads, *_ = imported(reference, data)
     assert by_file == (("os", "system"),)
     assert by_loads == ()
 
@@ -107,3 +107,14 @@ def test_opcodes_are_split_where_they_end() -> None:
     assert mutations.split(program) == [b"ca\nb\n", b"J\1\0\0\0", b"B\3\0\0\0abc", b"."]
     assert mutations.split(b"N\xffN") == [b"N", b"\xffN"]
     assert frame(b"N") in mutations.split(frame(b"N") + b".")[0] + b"N"
+
+
+def test_where_a_pickle_begins_in_its_source_changes_only_offsets() -> None:
+    for seed in seeds.small():
+        alone, behind = (
+            interpret(MemorySource(b"x" * start + seed), start) for start in (0, 100_000)
+        )
+        assert list(behind.imports) == list(alone.imports)
+        assert len(behind.computed) == len(alone.computed)
+        assert behind.stop.offset == alone.stop.offset + 100_000
+        assert (behind.stop.kind, behind.end) == (alone.stop.kind, alone.end + 100_000)

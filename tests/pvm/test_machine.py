@@ -240,6 +240,13 @@ def test_an_extension_code_is_an_import_that_only_the_process_knows(opcode: Inst
     assert len(trace.computed) == 1
 
 
+def test_a_name_whose_encoding_the_loader_chooses_is_a_computed_import() -> None:
+    trace = run(("SHORT_BINSTRING", b"sys\xfftem"), "DUP", "STACK_GLOBAL", "STOP")
+    assert len(trace.computed) == 1
+    assert "encoding" in trace.computed[0].why
+    assert not trace.imports
+
+
 def test_persistent_ids_are_kept_for_who_knows_what_they_mean() -> None:
     trace = run(("BINUNICODE", "0"), "BINPERSID", ("PERSID", "1"), "TUPLE2", "STOP")
     assert [persistent.pid for persistent in trace.persistent_ids] == ["0", "1"]

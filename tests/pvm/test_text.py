@@ -65,3 +65,15 @@ def test_string_refuses_what_c_refuses(line: bytes) -> None:
 def test_text_of_any_encoding_is_read_without_loss() -> None:
     assert text.decode("é".encode()) == "é"
     assert text.decode(b"\xff\xfe") == "\xff\xfe"
+
+
+def test_text_that_depends_on_the_encoding_is_marked() -> None:
+    assert type(text.decode(b"os")) is str
+    assert isinstance(text.decode(b"\xc3\xa9"), text.LegacyText)
+    assert isinstance(text.decode(b"\xff"), text.LegacyText)
+
+
+def test_a_memo_index_counts_without_its_leading_zeros_however_many() -> None:
+    assert text.parse_index(b"0" * 5000 + b"7") == 7
+    assert text.parse_index(b" +" + b"0" * 5000 + b"_10 ") == 10
+    assert text.parse_index(b"0" * 5000) == 0
