@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hubaudit.pipeline import audit, require, scan
     from hubaudit.model import RepoReport, Verdict
+    from hubaudit.pipeline import audit, require, scan
 
 __version__ = "0.1.0"
 __all__ = ["RepoReport", "Verdict", "__version__", "audit", "require", "scan"]

@@ -1,7 +1,7 @@
 """What a pickle does with the names that it imports, and what the catalogue says of that.
 
-A name can be reached by a detour: `getattr(module, "system")`, `functools.partial(os.system, …)`.
-Where the arguments are constants the detour is followed, and the name at its end is judged too.
+A name can be reached by a detour, `getattr(module, "system")`: see `detours`. The names at its end are
+judged as if the pickle had imported them itself.
 """
 
 from __future__ import annotations
@@ -12,18 +12,9 @@ from functools import partial
 
 from hubaudit.formats.contents import Contents, Format, PickleRead
 from hubaudit.model import NameClass
-from hubaudit.pvm.values import Call, Global, PersistentId, Trace, Value
+from hubaudit.pvm.values import Call, Global, Trace
+from hubaudit.rules.detours import follow, resolve
 from hubaudit.rules.names import Catalogue, Entry, Use
-
-_GETATTR = ("builtins.getattr", "__builtin__.getattr")
-_RECONSTRUCTORS = (
-    "copyreg._reconstructor",
-    "copy_reg._reconstructor",
-    "copyreg.__newobj__",
-    "copyreg.__newobj_ex__",
-    "copy_reg.__newobj__",
-)
-_MAX_DETOUR = 16  # getattr of getattr of …: each step is one more name, published chains have four
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +109,23 @@ def _collect(trace: Trace, catalogue: Catalogue) -> dict[tuple[str, str], _Seen]
 
 
 def _note_function(seen: dict[tuple[str, str], _Seen], call: Call, catalogue: Catalogue) -> None:
-    """What `call` does to the name that it calls, and to the one that its detour yields."""
+    """What `call` does to the name that it calls, and to those that it comes down to."""
     target = resolve(call.function)
     if target is None:
         return
     use = _use_of(call)
     found = _entry_for(seen, target, call.offset)
     found.strengthen(use, call)
-    found.calls += use is Use.CALLED
-    yielded = _yielded_by(call, target)
-    if yielded is None:
+    if use is not Use.CALLED:
+        return
+    found.calls += 1
+    reached = follow(call)
+    if reached is None:
         return
     found.detours += 1
-    if not _is_enum_member(catalogue, yielded):
-        constructs = target.qualified in _RECONSTRUCTORS
-        use = Use.CONSTRUCTED if constructs else Use.NAMED
-        _entry_for(seen, yielded, call.offset).strengthen(use, call)
+    for name, done in reached:
+        if not _is_enum_member(catalogue, name):
+            _entry_for(seen, name, call.offset).strengthen(done, call)
 
 
 def _entry_for(seen: dict[tuple[str, str], _Seen], target: Global, offset: int) -> _Seen:
@@ -152,15 +144,6 @@ def _use_of(call: Call) -> Use:
             return Use.CALLED
 
 
-def _yielded_by(call: Call, target: Global) -> Global | None:
-    """The name that a call of `getattr` or of a reconstructor comes down to."""
-    if target.qualified in _GETATTR:
-        return resolve(call)
-    if target.qualified in _RECONSTRUCTORS and isinstance(call.args, tuple) and call.args:
-        return resolve(call.args[0])
-    return None
-
-
 def _is_enum_member(catalogue: Catalogue, yielded: Global) -> bool:
     owner, _, member = yielded.name.rpartition(".")
     entry = catalogue.find(yielded.module, owner)
@@ -175,34 +158,3 @@ def _note_arguments(seen: dict[tuple[str, str], _Seen], call: Call) -> None:
         target = resolve(argument)
         if target is not None and (found := seen.get((target.module, target.name))) is not None:
             found.strengthen(Use.NAMED, call)
-
-
-def resolve(value: Value, steps: int = _MAX_DETOUR) -> Global | None:
-    """The name that `value` certainly is, if constants decide it.
-
-    Follows `getattr(name, "attribute")` and torch's persistent id of a module's class.
-    """
-    if isinstance(value, Global):
-        return value
-    if steps == 0:
-        return None
-    if isinstance(value, PersistentId):
-        match value.pid:
-            case ("module", cls, *_):
-                return resolve(cls, steps - 1)
-        return None
-    if isinstance(value, Call):
-        return _resolve_call(value, steps)
-    return None
-
-
-def _resolve_call(call: Call, steps: int) -> Global | None:
-    function = resolve(call.function, steps - 1)
-    if function is None or function.qualified not in _GETATTR:
-        return None
-    match call.args:
-        case (owner, str(attribute)):
-            origin = resolve(owner, steps - 1)
-            return origin and Global(origin.module, f"{origin.name}.{attribute}")
-        case _:
-            return None

@@ -248,3 +248,73 @@ def test_the_ruleset_changes_with_the_names_and_with_the_rules() -> None:
         rules.ruleset_digest("a", rules.RULES[:-1]),
     }
     assert len(digests) == 3
+
+
+FOLLOWED: list[tuple[str, tuple[Instruction, ...]]] = [
+    ("functools.partial", (("GLOBAL", "functools", "partial"), ("GLOBAL", "own", "run"), "TUPLE1")),
+    (
+        "numpy ufunc",
+        (
+            ("GLOBAL", "numpy.core", "_ufunc_reconstruct"),
+            *(("BINUNICODE", "own"), ("BINUNICODE", "run"), "TUPLE2"),
+        ),
+    ),
+    (
+        "pandas index",
+        (
+            ("GLOBAL", "pandas.core.indexes.base", "_new_Index"),
+            *(("GLOBAL", "own", "run"), "EMPTY_DICT", "TUPLE2"),
+        ),
+    ),
+    (
+        "numpy generator",
+        (
+            ("GLOBAL", "numpy.random._pickle", "__generator_ctor"),
+            *(("BINUNICODE", "MT19937"), ("GLOBAL", "own", "run"), "TUPLE2"),
+        ),
+    ),
+    (
+        "torch subclass",
+        (
+            ("GLOBAL", "torch._tensor", "_rebuild_from_type_v2"),
+            *("MARK", ("GLOBAL", "own", "run"), "NONE", "EMPTY_TUPLE", "NONE", "TUPLE"),
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("_name", "call"), FOLLOWED, ids=[case[0] for case in FOLLOWED])
+def test_a_detour_is_judged_by_the_name_at_its_end(
+    _name: str, call: tuple[Instruction, ...]
+) -> None:
+    found = only("unlisted-import", evidence(*call, "REDUCE", "STOP"))
+    assert "own.run" in found.message
+    assert not findings("dangerous-import", evidence(*call, "REDUCE", "STOP"))
+
+
+@pytest.mark.parametrize(("_name", "call"), FOLLOWED, ids=[case[0] for case in FOLLOWED])
+def test_a_detour_to_os_system_is_dangerous(_name: str, call: tuple[Instruction, ...]) -> None:
+    texts = {"own": "os", "run": "system"}
+    program = [
+        tuple(texts.get(str(part), part) for part in step) if isinstance(step, tuple) else step
+        for step in call
+    ]
+    found = findings("dangerous-import", evidence(*program, "REDUCE", "STOP"))
+    assert [finding for finding in found if "os.system" in finding.message]
+
+
+@pytest.mark.parametrize(("_name", "call"), FOLLOWED, ids=[case[0] for case in FOLLOWED])
+def test_a_detour_that_cannot_be_followed_is_high(
+    _name: str, call: tuple[Instruction, ...]
+) -> None:
+    function = call[0]
+    seen = evidence(function, ("PERSID", "x"), "TUPLE1", "REDUCE", "STOP")
+    assert [found for found in rules.check(seen) if found.severity.rank <= Severity.HIGH.rank]
+
+
+def test_partial_is_followed_to_what_is_called_in_the_end() -> None:
+    seen = evidence(
+        *(("GLOBAL", "functools", "partial"), ("GLOBAL", "own", "run"), ("BININT1", 1)),
+        *("TUPLE2", "REDUCE", "EMPTY_TUPLE", "REDUCE", "STOP"),
+    )
+    assert only("unlisted-import", seen).severity is Severity.HIGH
