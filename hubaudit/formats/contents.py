@@ -21,7 +21,9 @@ class Format(StrEnum):
     GZIP = "gzip"
     BZIP2 = "bzip2"
     XZ = "xz"
+    LZMA = "lzma"
     ZLIB = "zlib"
+    ZFILE = "joblib-z"
     ZSTD = "zstd"
     LZ4 = "lz4"
     SEVEN_ZIP = "7z"
@@ -72,3 +74,12 @@ class Contents:
     pickles: tuple[PickleRead, ...] = ()
     trailing: tuple[Trailing, ...] = ()
     gaps: tuple[Gap, ...] = ()
+
+    def __add__(self, other: Contents) -> Contents:
+        """What two readers found in the same file. The format is the left one's."""
+        return Contents(
+            self.format,
+            self.pickles + other.pickles,
+            self.trailing + other.trailing,
+            self.gaps + other.gaps,
+        )

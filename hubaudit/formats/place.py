@@ -1,0 +1,51 @@
+"""Where in a file a reader is: which member, how deep, and what reading on may still cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hubaudit.formats.contents import Contents
+from hubaudit.source import OutOfReach, Source
+
+# Archives and compressed layers in one another. A `.nemo` is gzip, tar, and a torch zip: three.
+MAX_DEPTH = 3
+# Bytes that one file may unpack to, all its members together: some seconds even for bzip2. The largest
+# joblib files of forests that were met unpack to half of it.
+MAX_UNPACKED = 2 << 30
+# Bytes of an unpacked archive that are held in memory, because it has to be read at random.
+MAX_HELD = 64 << 20
+
+
+class Budget:
+    """What is left of `MAX_UNPACKED` for one file. Shared by everything inside it."""
+
+    def __init__(self, unpacked: int = MAX_UNPACKED) -> None:
+        self._most = unpacked
+        self._left = unpacked
+
+    def spend(self, unpacked: int) -> None:
+        """Raises OutOfReach once it is used up."""
+        self._left -= unpacked
+        if self._left < 0:
+            raise OutOfReach(f"the file unpacks to more than {self._most:,} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`read` reads what is found in a container, whatever it turns out to be.
+
+    `member` is the path of names from the file inwards, None in the file itself.
+    """
+
+    read: Callable[[Source, Place], Contents]
+    budget: Budget
+    member: str | None = None
+    depth: int = 0
+
+    def inside(self, name: str) -> Place:
+        """The place of the member `name` of the container that lies here."""
+        return Place(self.read, self.budget, self.path_of(name), self.depth + 1)
+
+    def path_of(self, name: str) -> str:
+        return name if self.member is None else f"{self.member}/{name}"
