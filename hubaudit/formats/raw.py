@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
-from hubaudit.pvm.machine import interpret
+from hubaudit.formats.joblib import Reading, read_one
+from hubaudit.formats.unpacked import length_of
 from hubaudit.pvm.values import Stop, StopKind, Trace
-from hubaudit.source import Source
+from hubaudit.source import OutOfReach, Source
 
 # A loader calls `load` as often as it likes; files of more pickles than this were not met.
 MAX_PICKLES = 10_000
@@ -17,20 +18,26 @@ def read_pickles(source: Source, member: str | None = None, *, start: int = 0) -
     What follows the last pickle and is none itself is `trailing`; a first pickle that does not reach
     its STOP is a gap.
     """
-    traces, end = _traces(source, start)
-    pickles = [PickleRead(member, trace) for trace in traces]
-    gaps: list[Gap] = []
-    trailing: list[Trailing] = []
-    last = traces[-1] if traces else None
+    readings, end = _readings(source, start)
+    pickles = [PickleRead(member, trace) for reading in readings for trace in reading.traces]
+    gaps = [Gap(member, why) for reading in readings for why in reading.unknown]
+    last = readings[-1].traces[-1] if readings else None
     if last is not None and not last.complete:
-        if len(traces) > 1 and not _did_anything(last) and last.stop.kind is not StopKind.LIMIT:
+        if len(readings) > 1 and not _did_anything(last) and last.stop.kind is not StopKind.LIMIT:
             pickles.pop()
             end = last.start
         else:
             gaps.append(Gap(member, why_stopped(last.stop)))
-            end = source.size
-    if end < source.size:
-        trailing.append(Trailing(member, end, source.size - end))
+            return Contents(Format.PICKLE, tuple(pickles), (), tuple(gaps))
+    if len(readings) == MAX_PICKLES:
+        gaps.append(Gap(member, f"only the first {MAX_PICKLES:,} pickles are read"))
+    if not _goes_on(source, end):
+        return Contents(Format.PICKLE, tuple(pickles), (), tuple(gaps))
+    try:
+        trailing = [Trailing(member, end, length_of(source) - end)]
+    except OutOfReach as error:
+        gaps.append(Gap(member, str(error)))
+        trailing = []
     return Contents(Format.PICKLE, tuple(pickles), tuple(trailing), tuple(gaps))
 
 
@@ -45,16 +52,24 @@ def read_uncertain(source: Source, member: str | None = None) -> Contents:
     return Contents(Format.DATA)
 
 
-def _traces(source: Source, start: int) -> tuple[list[Trace], int]:
-    traces: list[Trace] = []
+def _readings(source: Source, start: int) -> tuple[list[Reading], int]:
+    readings: list[Reading] = []
     end = start
-    while end < source.size and len(traces) < MAX_PICKLES:
-        trace = interpret(source, end)
-        traces.append(trace)
-        end = trace.end
-        if not trace.complete:
+    while _goes_on(source, end) and len(readings) < MAX_PICKLES:
+        readings.append(read_one(source, end))
+        last = readings[-1].traces[-1]
+        end = last.end
+        if not last.complete:
             break
-    return traces, end
+    return readings, end
+
+
+def _goes_on(source: Source, end: int) -> bool:
+    """Whether there are bytes at `end`: the size of compressed data is not known beforehand."""
+    try:
+        return end < source.size and source.read(end, 1) != b""
+    except OutOfReach:
+        return True
 
 
 def _did_anything(trace: Trace) -> bool:

@@ -1,0 +1,148 @@
+"""joblib's pickles, which have the bytes of numpy arrays between their opcodes.
+
+Source: `NumpyArrayWrapper.read_array` and `NumpyUnpickler.load_build` of joblib/numpy_pickle.py, and
+joblib/numpy_pickle_compat.py (1.6; the same since 0.10). When BUILD has given a wrapper its
+state, the loader reads the array from the file: a nested pickle if there are objects in it, else
+(since 1.2) one byte that says how many bytes of padding follow, the padding, and the items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+
+from hubaudit.formats.dtypes import is_shape, of_pickled
+from hubaudit.pvm.machine import interpret
+from hubaudit.pvm.values import Call, Global, Mapping, StopKind, Trace, Value
+from hubaudit.source import Source
+
+_WRAPPER = "NumpyArrayWrapper"
+# joblib before 0.10: the array is in a file of its own, in the same folder.
+_SIDE_FILE_WRAPPERS = frozenset({"NDArrayWrapper", "ZNDArrayWrapper"})
+_WRAPPERS = _SIDE_FILE_WRAPPERS | {_WRAPPER}
+_FIELDS = frozenset(
+    {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
+)
+_CALLS_THAT_MATTER = frozenset({"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What loaders make of one pickle: the last of `traces` says where it ends.
+
+    `unknown` says where a loader would do what cannot be followed.
+    """
+
+    traces: tuple[Trace, ...]
+    unknown: tuple[str, ...] = ()
+
+
+def read_one(source: Source, start: int) -> Reading:
+    """The pickle at `start`, as `pickle.load` reads it and, if it has wrappers, as `joblib.load` does."""
+    plain = interpret(source, start)
+    if not any(_last_part(name) in _WRAPPERS for _, name in plain.imports):
+        return Reading((plain,))
+    arrays = _Arrays(source)
+    trace = interpret(source, start, after_build=arrays.step_over)
+    if plain.stop.kind is StopKind.LIMIT:
+        arrays.unknown.append(plain.stop.detail)
+    if not arrays.read:
+        return Reading((*arrays.nested, plain), tuple(arrays.unknown))
+    also = (plain,) if _does_more(plain, trace, arrays.first) else ()
+    return Reading((*also, *arrays.nested, trace), tuple(arrays.unknown))
+
+
+def _last_part(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _does_more(plain: Trace, trace: Trace, where: int) -> bool:
+    """Whether the array's bytes, taken for opcodes, make sense. joblib's own break at once."""
+    if any(called.offset >= where and _is_callable(called) for called in plain.calls):
+        return True
+    imported = plain.imports.keys() - trace.imports.keys()
+    return bool(len(plain.computed) > len(trace.computed)) or any(
+        all(part.isidentifier() for part in ".".join(name).split(".")) for name in imported
+    )
+
+
+def _is_callable(called: Call) -> bool:
+    return called.how in _CALLS_THAT_MATTER and isinstance(called.function, Global | Call)
+
+
+@dataclass(slots=True)
+class _Arrays:
+    """Asked by the machine after each BUILD; remembers what it met."""
+
+    source: Source
+    nested: list[Trace] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    read: int = 0  # arrays
+    first: int = 0  # offset of the first
+
+    def step_over(self, value: Value, at: int, in_frame: bool) -> int | None:
+        wrapper = _wrapper_name(value)
+        if wrapper in _SIDE_FILE_WRAPPERS:
+            self._note_side_file(value)
+            return 0
+        if wrapper != _WRAPPER:
+            return None
+        size = None if in_frame else self._size(value, at)
+        if size is None:
+            self.unknown.append(f"where the array at byte {at} ends cannot be told")
+            return None
+        self.first = self.first if self.read else at
+        self.read += 1
+        return size
+
+    def _note_side_file(self, value: Value) -> None:
+        name = _state_of(value).get("filename")
+        if not isinstance(name, str) or "/" in name or "\\" in name or name == "..":
+            self.unknown.append("an array is in a file elsewhere")
+
+    def _size(self, value: Value, at: int) -> int | None:
+        """Of the array at `at`, with its padding. None if that is not certain."""
+        state = _state_of(value)
+        dtype = of_pickled(state.get("dtype"))
+        shape = state.get("shape")
+        if dtype is None or not is_shape(shape) or not state.keys() <= _FIELDS:
+            return None
+        if dtype.objects:
+            return self._size_of_pickle(at)
+        padding = 0
+        if state.get("numpy_array_alignment_bytes") is not None:
+            padding = 1 + int.from_bytes(self.source.read(at, 1), "little")
+        return padding + prod(shape) * dtype.item_size
+
+    def _size_of_pickle(self, at: int) -> int | None:
+        trace = interpret(self.source, at)
+        self.nested.append(trace)
+        return trace.end - at if trace.complete else None
+
+
+def _wrapper_name(value: Value) -> str | None:
+    """The name of the wrapper's class, by protocol 2 and by the older ones; None for other objects."""
+    match value:
+        case Call(
+            how="REDUCE",
+            function=Global(module="copyreg" | "copy_reg", name="_reconstructor"),
+            args=(Global() as cls, *_),
+        ):
+            name = _last_part(cls.name)
+        case Call(function=Global() as cls):
+            name = _last_part(cls.name)
+        case _:
+            return None
+    return name if name in _WRAPPERS else None
+
+
+def _state_of(value: Value) -> dict[str, Value]:
+    """The attributes, if one BUILD has set them all; else none."""
+    match value:
+        case Call(state=[Mapping() as state], args=() | (_, _, None)):
+            pairs = list(state.pairs())
+        case _:
+            return {}
+    if not all(isinstance(key, str) for key, _ in pairs):
+        return {}
+    return {key: item for key, item in pairs if isinstance(key, str)}
