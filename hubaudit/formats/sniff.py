@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tarfile
+import zlib
 
 from hubaudit.formats.contents import Format
 from hubaudit.pvm.machine import interpret
@@ -17,24 +19,23 @@ HEAD_SIZE = (
 # `MAGIC_NUMBER` of torch/serialization.py (2.13), pickled with protocol 2, as torch.save writes it.
 TORCH_LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
+# No unpickler gets anywhere with these: the first byte is no opcode, or one that needs a stack, or
+# (`P`) a persistent id, which raises where the loaders of archives did not come first.
 _PREFIXES = (
     (b"PK\x03\x04", Format.ZIP),
     (b"PK\x05\x06", Format.ZIP),
     (b"\x93NUMPY", Format.NUMPY),
     (b"\x1f\x8b", Format.GZIP),
-    (b"BZh", Format.BZIP2),
     (b"\xfd7zXZ\x00", Format.XZ),
     (b"\x28\xb5\x2f\xfd", Format.ZSTD),
     (b"\x04\x22\x4d\x18", Format.LZ4),
     (b"7z\xbc\xaf\x27\x1c", Format.SEVEN_ZIP),
     (b"\x89HDF\r\n\x1a\n", Format.HDF5),
-    (b"GGUF", Format.GGUF),
     (b"lmgg", Format.GGML),
     (b"fmgg", Format.GGML),
     (b"tjgg", Format.GGML),
     (b"\x89PNG\r\n\x1a\n", Format.IMAGE),
     (b"\xff\xd8\xff", Format.IMAGE),
-    (b"GIF8", Format.IMAGE),
     (b"fLaC", Format.AUDIO),
     (b"OggS", Format.AUDIO),
     (b"ID3", Format.AUDIO),
@@ -42,7 +43,18 @@ _PREFIXES = (
     (b"ARROW1\0\0", Format.ARROW),
     (b"%PDF-", Format.PDF),
 )
-_ZLIB_LEVELS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+# These can be the beginning of a pickle just as well, so that is looked for first.
+_WEAK_PREFIXES = (
+    (b"GGUF", Format.GGUF),
+    (b"GIF8", Format.IMAGE),
+    *((b"BZh%d" % level, Format.BZIP2) for level in range(1, 10)),
+    (b"\x78\x01", Format.ZLIB),
+    (b"\x78\x5e", Format.ZLIB),
+    (b"\x78\x9c", Format.ZLIB),
+    (b"\x78\xda", Format.ZLIB),
+)
+_TAR_HEADER = 512  # bytes
+_LZMA_HEADER = 13  # bytes: properties, size of the dictionary (4), unpacked size (8)
 
 
 def sniff(head: bytes, size: int) -> Format:
@@ -54,7 +66,17 @@ def sniff(head: bytes, size: int) -> Format:
     for prefix, format_ in _PREFIXES:
         if head.startswith(prefix):
             return format_
-    if head[257:262] == b"ustar":
+    if _begins_as_zfile(head):
+        return Format.ZFILE
+    return _sniff_pickle(head, size) or sniff_other(head, size)
+
+
+def sniff_other(head: bytes, size: int) -> Format:
+    """What a file is if it is no pickle, or is something else besides."""
+    for prefix, format_ in _WEAK_PREFIXES:
+        if head.startswith(prefix):
+            return format_
+    if _begins_as_tar(head):
         return Format.TAR
     if head[4:8] == b"TFL3":
         return Format.TFLITE
@@ -62,12 +84,39 @@ def sniff(head: bytes, size: int) -> Format:
         return Format.IMAGE if head[8:12] == b"WEBP" else Format.AUDIO
     if _begins_as_safetensors(head, size):
         return Format.SAFETENSORS
-    as_pickle = _sniff_pickle(head, size)
-    if as_pickle is not None:
-        return as_pickle
-    if head[:2] in _ZLIB_LEVELS:
-        return Format.ZLIB
+    if _begins_as_lzma(head):
+        return Format.LZMA
     return Format.TEXT if _is_text(head) else Format.DATA
+
+
+def _begins_as_zfile(head: bytes) -> bool:
+    """`ZF`, a hexadecimal number up to byte 21, perhaps a space, zlib (joblib 1.6, `read_zfile`)."""
+    stream = head[21:].removeprefix(b" ")
+    return head.startswith(b"ZF") and bool(stream) and stream[0] & 0x0F == zlib.DEFLATED
+
+
+def _begins_as_tar(head: bytes) -> bool:
+    """By the checksum, as tarfile does: the magic word is younger than the format."""
+    try:
+        tarfile.TarInfo.frombuf(head[:_TAR_HEADER], "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError):
+        return False
+    return True
+
+
+def _begins_as_lzma(head: bytes) -> bool:
+    """LZMA without a container has no magic. This is what liblzma 5.4 accepts (`alone_decoder.c`).
+
+    A dictionary of 2^n or 2^n + 2^(n-1) bytes or the highest number, and an unpacked size below
+    256 GiB or unknown; the first byte of the stream itself is always 0.
+    """
+    if len(head) <= _LZMA_HEADER or head[0] >= 225 or head[_LZMA_HEADER] != 0:
+        return False
+    dictionary = int.from_bytes(head[1:5], "little")
+    unpacked = int.from_bytes(head[5:_LZMA_HEADER], "little")
+    lowest_bit = dictionary & -dictionary
+    is_dictionary = dictionary in (lowest_bit, 3 * lowest_bit, 0xFFFFFFFF)
+    return is_dictionary and (unpacked < 1 << 38 or unpacked == 0xFFFFFFFFFFFFFFFF)
 
 
 def _begins_as_safetensors(head: bytes, size: int) -> bool:
@@ -82,19 +131,22 @@ def _sniff_pickle(head: bytes, size: int) -> Format | None:
     Text and tensors often begin with a valid opcode, but fail in the next ones. What makes sense to
     the end of `head` without saying that it is a pickle has to be read further: UNCERTAIN.
     """
+    if head[:1] == b"B" and int.from_bytes(head[1:5], "little") + 5 > size:
+        return None  # `BZh9` would be a BINBYTES of some 800 MB
     has_header = head[:1] == b"\x80" and head[1:2] <= bytes([HIGHEST_PROTOCOL])
     trace, pickles = _first_that_matters(head)
-    imports = bool(trace.imports or trace.computed) and all(map(_is_plausible, trace.imports))
+    imports = bool(trace.computed) or any(map(_is_plausible, trace.imports))
     if trace.complete:
         is_all = trace.end == size and pickles == 1 and not _is_json(head)
         return Format.PICKLE if has_header or imports or is_all else None
     if imports and (has_header or trace.calls):
         return Format.PICKLE
-    if trace.stop.kind is not StopKind.TRUNCATED:
+    if trace.stop.kind is StopKind.BROKEN:
         return Format.PICKLE if has_header and pickles > 1 else None
     if has_header:
         return Format.PICKLE
-    return Format.UNCERTAIN if len(head) < size else None
+    is_cut = len(head) < size or trace.stop.kind is StopKind.LIMIT
+    return Format.UNCERTAIN if is_cut else None
 
 
 def _first_that_matters(head: bytes) -> tuple[Trace, int]:

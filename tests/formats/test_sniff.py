@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import bz2
 import json
+import lzma
 import pickle
+import tarfile
+import zlib
 
 import pytest
 
@@ -39,7 +43,10 @@ def test_pickles_of_every_protocol_are_recognised(value: object, protocol: int) 
         (b"\x1f\x8b\x08\x00abc", Format.GZIP),
         (b"\x78\x9cabc", Format.ZLIB),
         (b"GGUF\x03\x00\x00\x00", Format.GGUF),
-        (b"\x00" * 257 + b"ustar\x0000" + b"\x00" * 300, Format.TAR),
+        (tarfile.TarInfo("a").tobuf(), Format.TAR),
+        (bytes(lzma.compress(b"abc", lzma.FORMAT_ALONE)), Format.LZMA),
+        (bz2.compress(b"abc" * 10_000), Format.BZIP2),
+        (b"ZF" + b"0x3".ljust(19) + zlib.compress(b"abc"), Format.ZFILE),
         (b"\x20\x00\x00\x00TFL3", Format.TFLITE),
         (b"\x08\x07\x12\x07pytorch\x1a", Format.DATA),
         ("# Modell für alle\n".encode(), Format.TEXT),
@@ -92,3 +99,13 @@ def test_numbers_that_begin_with_an_opcode_are_data() -> None:
 
 def test_a_text_with_a_very_long_line_has_to_be_read_further() -> None:
     assert of(b"V" + b"a" * 20_000) is Format.UNCERTAIN
+
+
+@pytest.mark.parametrize("start", [b"GGUF\x03\x00\x00\x00\x01", b"GIF89aabc", b"U\x06..TFL3"])
+def test_a_pickle_that_begins_like_another_format_is_a_pickle(start: bytes) -> None:
+    assert of(start + b"0" + CALL + b".") is Format.PICKLE
+
+
+def test_an_import_that_makes_no_sense_hides_none_that_does() -> None:
+    assert of(assemble(("PROTO", 4)) + CALL + assemble(("GLOBAL", "a b", "c d"))) is Format.PICKLE
+    assert of(assemble(("GLOBAL", "a b", "c d")) + CALL + b"\xff") is Format.PICKLE
