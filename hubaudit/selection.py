@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from hubaudit.formats.contents import Format
-from hubaudit.formats.read import UNREADABLE
+from hubaudit.formats.read import CONTAINERS, UNREADABLE
 from hubaudit.model import ReadHow, RepoFile
 
 # What torch.load, pickle.load and joblib.load are given. `.bin` is for anything, so it counts only
@@ -14,6 +14,8 @@ from hubaudit.model import ReadHow, RepoFile
 _PICKLE_SUFFIXES = frozenset(
     {".pkl", ".pickle", ".pt", ".pth", ".pt2", ".ckpt", ".joblib", ".dill", ".ot"}
 )
+# What joblib, pandas and people add to the name of a pickle that they compress.
+_COMPRESSION_SUFFIXES = frozenset({".gz", ".gzip", ".bz2", ".xz", ".lzma", ".z", ".zlib", ".zip"})
 _CHECKPOINT_STEMS = (
     "pytorch_model",
     "model",
@@ -27,6 +29,8 @@ _CHECKPOINT_STEMS = (
 def promises_pickle(path: str) -> bool:
     """Whether people and loaders will take this file for a pickle, whatever its bytes are."""
     name = PurePosixPath(path)
+    if name.suffix.lower() in _COMPRESSION_SUFFIXES:
+        name = name.with_suffix("")
     suffix = name.suffix.lower()
     if suffix == ".bin":
         return (
@@ -39,19 +43,20 @@ def how_to_read(path: str, format_: Format) -> ReadHow:
     """Pickles, also those by name alone, go whole into the cache, where the loader finds the bytes
     that were judged.
 
-    Archives that no name promises to be checkpoints, and what may turn out to be no pickle at all,
-    are read in place; of everything else, safetensors too, only the beginning is.
+    Archives, compressed files and arrays that no name promises to be checkpoints, and what may turn
+    out to be no pickle at all, are read in place; of everything else, safetensors too, only the
+    beginning is.
     """
+    named = promises_pickle(path) or path.lower().endswith(".bin")
     match format_:
         case Format.PICKLE | Format.TORCH_LEGACY:
             return ReadHow.CACHE
         case Format.DATA | Format.TEXT | Format.UNCERTAIN if promises_pickle(path):
             return ReadHow.CACHE
-        case Format.ZIP:
-            named = promises_pickle(path) or path.lower().endswith(".bin")
-            return ReadHow.CACHE if named else ReadHow.RANGE
         case Format.UNCERTAIN:
             return ReadHow.RANGE
+        case _ if format_ in CONTAINERS or format_ is Format.NUMPY:
+            return ReadHow.CACHE if named else ReadHow.RANGE
         case _:
             return ReadHow.HEADER
 
@@ -63,9 +68,14 @@ def can_execute(path: str, format_: Format) -> bool:
         Format.TORCH_LEGACY,
         Format.TORCH_ZIP,
         Format.TORCHSCRIPT,
-        Format.ZIP,
+        Format.NUMPY,
     )
-    return format_ in pickled or format_ in UNREADABLE or promises_pickle(path)
+    return (
+        format_ in pickled
+        or format_ in CONTAINERS
+        or format_ in UNREADABLE
+        or promises_pickle(path)
+    )
 
 
 def sibling_of(path: str, files: Iterable[RepoFile]) -> str | None:

@@ -4,39 +4,91 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hubaudit.formats.compressed import compressed
 from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.numpy import read_numpy
+from hubaudit.formats.place import MAX_DEPTH, Budget, Place
 from hubaudit.formats.raw import read_pickles, read_uncertain
 from hubaudit.formats.safetensors import read_safetensors
+from hubaudit.formats.sniff import HEAD_SIZE, sniff, sniff_other
+from hubaudit.formats.tar import read_tar
 from hubaudit.formats.torch_legacy import read_torch_legacy
 from hubaudit.formats.zip import read_zip
-from hubaudit.source import Source
+from hubaudit.source import OutOfReach, Source
 
-READERS: dict[Format, Callable[[Source], Contents]] = {
+# Formats with nothing but pickles and numbers in them.
+READERS: dict[Format, Callable[[Source, str | None], Contents]] = {
     Format.PICKLE: read_pickles,
     Format.UNCERTAIN: read_uncertain,
     Format.TORCH_LEGACY: read_torch_legacy,
-    Format.ZIP: read_zip,
+    Format.NUMPY: read_numpy,
     Format.SAFETENSORS: read_safetensors,
+}
+
+# Formats with other files in them, which are read in their turn.
+CONTAINERS: dict[Format, Callable[[Source, Place], Contents]] = {
+    Format.ZIP: read_zip,
+    Format.TAR: read_tar,
+    Format.GZIP: compressed(Format.GZIP),
+    Format.BZIP2: compressed(Format.BZIP2),
+    Format.XZ: compressed(Format.XZ),
+    Format.LZMA: compressed(Format.LZMA),
+    Format.ZLIB: compressed(Format.ZLIB),
+    Format.ZFILE: compressed(Format.ZFILE),
 }
 
 # A pickle can be inside, and there is no reader yet: said so, never passed over.
 UNREADABLE: dict[Format, str] = {
-    Format.NUMPY: "numpy files can hold pickled objects and are not read yet",
-    Format.GZIP: "compressed (gzip) files are not read yet",
-    Format.BZIP2: "compressed (bzip2) files are not read yet",
-    Format.XZ: "compressed (xz) files are not read yet",
-    Format.ZLIB: "compressed (zlib) files are not read yet",
-    Format.ZSTD: "compressed (zstd) files are not read yet",
-    Format.LZ4: "compressed (lz4) files are not read yet",
-    Format.SEVEN_ZIP: "7z archives are not read yet",
-    Format.TAR: "tar archives are not read yet",
+    Format.ZSTD: "zstd files need the extra `archives`, which is not there yet",
+    Format.LZ4: "lz4 files need the extra `archives`, which is not there yet",
+    Format.SEVEN_ZIP: "7z archives need the extra `archives`, which is not there yet",
 }
+
+_NAMED_PICKLES = (".pkl", ".pickle")
 
 
 def read_contents(source: Source, format_: Format) -> Contents:
     """What is in a file that `sniff` took for `format_`. Never raises for what the bytes say."""
-    if (reader := READERS.get(format_)) is not None:
-        return reader(source)
+    return _read_as(source, format_, Place(_read_member, Budget()))
+
+
+def _read_member(source: Source, place: Place) -> Contents:
+    """What is in a member of a container, by its bytes; pickles also by their name."""
+    try:
+        found = sniff(source.read(0, HEAD_SIZE), source.size)
+    except OutOfReach as error:
+        return Contents(Format.DATA, gaps=(Gap(place.member, str(error)),))
+    contents = _read_as(source, found, place)
+    named = place.member is not None and place.member.endswith(_NAMED_PICKLES)
+    if named and contents.format in (Format.DATA, Format.TEXT):
+        return read_pickles(source, place.member)
+    return contents
+
+
+def _read_as(source: Source, format_: Format, place: Place) -> Contents:
+    try:
+        if (reader := READERS.get(format_)) is not None:
+            return _with_other(source, reader(source, place.member), place)
+        if (container := CONTAINERS.get(format_)) is not None:
+            if place.depth >= MAX_DEPTH:
+                return _gap(format_, place, f"archives are read {MAX_DEPTH} deep, not deeper")
+            return container(source, place)
+    except OutOfReach as error:
+        return _gap(format_, place, str(error))
     if (why := UNREADABLE.get(format_)) is not None:
-        return Contents(format_, gaps=(Gap(None, why),))
+        return _gap(format_, place, why)
     return Contents(format_)
+
+
+def _with_other(source: Source, contents: Contents, place: Place) -> Contents:
+    """Some loaders try other formats before they try a pickle: torch.load takes a tar first."""
+    if contents.format not in (Format.PICKLE, Format.DATA):
+        return contents
+    other = sniff_other(source.read(0, HEAD_SIZE), source.size)
+    if contents.format is Format.DATA:
+        return _read_as(source, other, place)
+    return contents + _read_as(source, other, place) if other is Format.TAR else contents
+
+
+def _gap(format_: Format, place: Place, why: str) -> Contents:
+    return Contents(format_, gaps=(Gap(place.member, why),))

@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 from hubaudit.formats.contents import Contents, Format, Gap, Trailing
+from hubaudit.formats.unpacked import UNKNOWN
 from hubaudit.source import Source
 
 MAX_HEADER = 100_000_000  # bytes; MAX_HEADER_SIZE of safetensors/src/tensor.rs
@@ -64,17 +65,17 @@ class BadHeader(ValueError):
     """The bytes are no safetensors header; the message says why."""
 
 
-def read_safetensors(source: Source) -> Contents:
+def read_safetensors(source: Source, member: str | None = None) -> Contents:
     """Check the header. Tensor bytes are not read: nothing in this format is executed."""
     try:
         header = read_header(source)
     except BadHeader as error:
-        return Contents(Format.SAFETENSORS, gaps=(Gap(None, f"not a safetensors file: {error}"),))
+        return Contents(Format.SAFETENSORS, gaps=(Gap(member, f"not a safetensors file: {error}"),))
     end = header.size + max((tensor.end for tensor in header.tensors), default=0)
     if end > source.size:
-        return Contents(Format.SAFETENSORS, gaps=(Gap(None, "the tensors are cut off"),))
-    if end < source.size:
-        return Contents(Format.SAFETENSORS, trailing=(Trailing(None, end, source.size - end),))
+        return Contents(Format.SAFETENSORS, gaps=(Gap(member, "the tensors are cut off"),))
+    if end < source.size != UNKNOWN:
+        return Contents(Format.SAFETENSORS, trailing=(Trailing(member, end, source.size - end),))
     return Contents(Format.SAFETENSORS)
 
 

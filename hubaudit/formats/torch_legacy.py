@@ -12,22 +12,31 @@ from collections.abc import Iterator
 from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
 from hubaudit.formats.raw import why_stopped
 from hubaudit.formats.torch_storage import storages_of
+from hubaudit.formats.unpacked import length_of
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.values import Trace
-from hubaudit.source import Source
+from hubaudit.source import OutOfReach, Source
 
 PICKLES = 5
 
 
-def read_torch_legacy(source: Source) -> Contents:
+def read_torch_legacy(source: Source, member: str | None = None) -> Contents:
     """The five pickles. Fewer, or one that breaks off, is a gap; so are storages that are cut off."""
     traces = list(_traces(source))
-    pickles = tuple(PickleRead(None, trace) for trace in traces)
-    broken = [Gap(None, why_stopped(trace.stop)) for trace in traces if not trace.complete]
+    pickles = tuple(PickleRead(member, trace) for trace in traces)
+    broken = [Gap(member, why_stopped(trace.stop)) for trace in traces if not trace.complete]
     if broken:
         return Contents(Format.TORCH_LEGACY, pickles, gaps=tuple(broken))
-    gaps, trailing = _after_the_pickles(source, traces)
-    return Contents(Format.TORCH_LEGACY, pickles, trailing, gaps)
+    try:
+        end = _end_of_storages(source, traces)
+        size = length_of(source)
+    except (_Unclear, OutOfReach) as error:
+        return Contents(Format.TORCH_LEGACY, pickles, gaps=(Gap(member, str(error)),))
+    if end > size:
+        gap = Gap(member, f"the storages are cut off at byte {size}")
+        return Contents(Format.TORCH_LEGACY, pickles, gaps=(gap,))
+    trailing = (Trailing(member, end, size - end),) if end < size else ()
+    return Contents(Format.TORCH_LEGACY, pickles, trailing)
 
 
 def _traces(source: Source) -> Iterator[Trace]:
@@ -40,25 +49,24 @@ def _traces(source: Source) -> Iterator[Trace]:
         end = trace.end
 
 
-def _after_the_pickles(
-    source: Source, traces: list[Trace]
-) -> tuple[tuple[Gap, ...], tuple[Trailing, ...]]:
-    """The storages hold no code, but what hides behind them, or in place of them, might."""
+class _Unclear(Exception):
+    """Where the storages end cannot be told."""
+
+
+def _end_of_storages(source: Source, traces: list[Trace]) -> int:
+    """The storages hold no code, but what hides behind them, or in place of them, might.
+
+    Raises _Unclear.
+    """
     end = traces[-1].end
     keys = traces[-1].result
     if not isinstance(keys, list):
-        return (Gap(None, "the storage keys are no list"),), ()
+        raise _Unclear("the storage keys are no list")
     item_sizes = {storage.key: storage.item_size for storage in storages_of(traces[-2])}
     for key in keys:
         item_size = item_sizes.get(key) if isinstance(key, str) else None
         if item_size is None:
-            return (
-                Gap(None, "a storage is of no known type, so what follows it cannot be told"),
-            ), ()
+            raise _Unclear("a storage is of no known type, so what follows it cannot be told")
         count = int.from_bytes(source.read(end, 8), "little")
         end += 8 + count * item_size
-    if end > source.size:
-        return (Gap(None, f"the storages are cut off at byte {source.size}"),), ()
-    if end < source.size:
-        return (), (Trailing(None, end, source.size - end),)
-    return (), ()
+    return end

@@ -1,56 +1,69 @@
-"""Zip archives: torch checkpoints, TorchScript, and any other archive with pickles in it."""
+"""Zip archives: torch checkpoints, TorchScript, `.npz`, and any other archive with pickles in it."""
 
 from __future__ import annotations
 
-import io
+import lzma
+import struct
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
-from hubaudit.formats.raw import read_pickles, read_uncertain
+from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.place import MAX_HELD, Place
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
-from hubaudit.source import Source
+from hubaudit.formats.sourcefile import SourceFile
+from hubaudit.formats.unpacked import (
+    MAX_DICTIONARY,
+    Decoder,
+    UnpackedSource,
+    bzip2_decoder,
+    deflate_decoder,
+)
+from hubaudit.source import OutOfReach, Source
 from hubaudit.source.memory import MemorySource
 from hubaudit.source.window import WindowSource
 
-# Compressed members are unpacked in memory; torch stores its members uncompressed.
-MAX_UNPACKED = 64 << 20
+# Bytes of the central directory. zipfile makes objects of ten times that of it: with 100,000 members,
+# as no checkpoint has, it is 6 MB.
+MAX_DIRECTORY = 8 << 20
 # Members that a torch loader reads as raw numbers: `<name>/data/<key>`. Some begin like archives.
 _TENSOR_FOLDER = "/data/"
-# Formats of members in which a pickle could hide from us.
-_NESTED = frozenset(
-    {
-        Format.ZIP,
-        Format.TAR,
-        Format.GZIP,
-        Format.BZIP2,
-        Format.XZ,
-        Format.ZSTD,
-        Format.LZ4,
-        Format.SEVEN_ZIP,
-    }
-)
+_PICKLED = frozenset({Format.PICKLE, Format.UNCERTAIN, Format.TORCH_LEGACY})
 _LOCAL_HEADER = 30  # bytes, before name and extra field (APPNOTE.TXT 6.3.10, 4.3.7)
+_ENCRYPTED = 0x1 | 0x40  # flag bits, also that of strong encryption (4.4.4)
 
 
-def read_zip(source: Source) -> Contents:
-    """Every member that is a pickle by name or by its bytes."""
+class _BadMember(ValueError):
+    """The member cannot be unpacked; the message says why."""
+
+
+def read_zip(source: Source, place: Place) -> Contents:
+    """Every member, as what its bytes are."""
     try:
-        archive = zipfile.ZipFile(_AsFile(source))
-        members = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        return Contents(Format.ZIP, gaps=(Gap(None, f"not a readable zip archive: {error}"),))
-    pickles: list[PickleRead] = []
-    trailing: list[Trailing] = []
-    gaps: list[Gap] = list(_duplicates(members))
+        archive = _at_random(source)
+        with zipfile.ZipFile(SourceFile(archive, MAX_DIRECTORY)) as directory:
+            members = directory.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
+        gap = Gap(place.member, f"not a readable zip archive: {error}")
+        return Contents(Format.ZIP, gaps=(gap,))
+    overlapping = _overlapping(members)
+    names = [info.filename for info in members]
+    found = Contents(_format_of(names), gaps=tuple(_duplicates(names, place)))
     for info in members:
-        found = _read_member(source, archive, info)
-        pickles += found.pickles
-        trailing += found.trailing
-        gaps += found.gaps
-    format_ = _format_of([info.filename for info in members])
-    return Contents(format_, tuple(pickles), tuple(trailing), tuple(gaps))
+        if info.header_offset in overlapping:
+            found += _unread(place, info, "it overlaps another member")
+        else:
+            found += _read_member(archive, info, place)
+    return found
+
+
+def _at_random(source: Source) -> Source:
+    """A compressed archive has to be held in memory: its directory is at its end."""
+    if not isinstance(source, UnpackedSource):
+        return source
+    data = source.read(0, MAX_HELD + 1)
+    if len(data) > MAX_HELD:
+        raise OutOfReach(f"an archive in compressed data, of over {MAX_HELD:,} bytes")
+    return MemorySource(data)
 
 
 def _format_of(names: list[str]) -> Format:
@@ -60,93 +73,109 @@ def _format_of(names: list[str]) -> Format:
     return Format.TORCHSCRIPT if "constants.pkl" in bases else Format.TORCH_ZIP
 
 
-def _duplicates(members: list[zipfile.ZipInfo]) -> Iterator[Gap]:
+def _duplicates(names: list[str], place: Place) -> Iterator[Gap]:
     """Two readers of one name could take different members."""
     seen: set[str] = set()
-    for info in members:
-        if info.filename.lower() in seen:
-            yield Gap(info.filename, "the archive has two members of this name")
-        seen.add(info.filename.lower())
+    for name in names:
+        if name.lower() in seen:
+            yield Gap(place.path_of(name), "the archive has two members of this name")
+        seen.add(name.lower())
 
 
-def _read_member(source: Source, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Contents:
+def _overlapping(members: list[zipfile.ZipInfo]) -> set[int]:
+    """Offsets of members that begin inside another: a way to make much of little, and to hide."""
+    found: set[int] = set()
+    end = 0
+    for info in sorted(members, key=lambda info: info.header_offset):
+        if info.header_offset < end:
+            found.add(info.header_offset)
+        # the local header's name and extra field may be longer, but not shorter, than none
+        end = max(end, info.header_offset + _LOCAL_HEADER + info.compress_size)
+    return found
+
+
+def _unread(place: Place, info: zipfile.ZipInfo, why: str) -> Contents:
+    return Contents(Format.ZIP, gaps=(Gap(place.path_of(info.filename), why),))
+
+
+def _read_member(archive: Source, info: zipfile.ZipInfo, place: Place) -> Contents:
     if info.is_dir() and info.file_size == 0:
         return Contents(Format.EMPTY)
-    if info.flag_bits & 0x1:
-        return _unread(info, "it is encrypted")
     try:
-        member = _open_member(source, archive, info)
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        zlib.error,
-        EOFError,
-        ValueError,
-        OSError,
-    ) as error:
-        return _unread(info, f"it cannot be unpacked: {error}")
-    if member is None:
-        return _unread(info, f"it would unpack to {info.file_size:,} bytes")
-    return _read_opened(member, info.filename)
+        member = _open_member(archive, info, place)
+        found = _read_opened(member, info.filename, place)
+    except (_BadMember, OutOfReach) as error:
+        return _unread(place, info, str(error))
+    if isinstance(member, UnpackedSource):
+        found += _unpacking_gaps(member, found, info, place)
+    if info.flag_bits & _ENCRYPTED:
+        found += _unread(place, info, "it is encrypted")
+    return found
 
 
-def _read_opened(member: Source, name: str) -> Contents:
-    """Members named as pickles are pickles; so are others that look like one."""
-    found = sniff(member.read(0, HEAD_SIZE), member.size)
-    if name.endswith((".pkl", ".pickle")) or found in (Format.PICKLE, Format.TORCH_LEGACY):
-        return read_pickles(member, name)
-    if found is Format.UNCERTAIN:
-        return read_uncertain(member, name)
-    if found in _NESTED and _TENSOR_FOLDER not in f"/{name}":
-        return Contents(found, gaps=(Gap(name, f"an archive in an archive ({found.value})"),))
-    return Contents(found)
+def _read_opened(member: Source, name: str, place: Place) -> Contents:
+    if _TENSOR_FOLDER in f"/{name}":
+        found = sniff(member.read(0, HEAD_SIZE), member.size)
+        if found not in _PICKLED:
+            return Contents(found)
+    return place.read(member, place.inside(name))
 
 
-def _unread(info: zipfile.ZipInfo, why: str) -> Contents:
-    return Contents(Format.DATA, gaps=(Gap(info.filename, why),))
+def _unpacking_gaps(
+    member: UnpackedSource, found: Contents, info: zipfile.ZipInfo, place: Place
+) -> Contents:
+    """What unpacking a member to its end shows, where its end matters."""
+    try:
+        if found.pickles:
+            member.finish()
+    except OutOfReach as error:
+        return _unread(place, info, str(error))
+    if member.problem is not None:
+        return _unread(place, info, member.problem)
+    if found.pickles and member.size != info.file_size:
+        said = f"{member.size:,} bytes, not the {info.file_size:,} that the directory says"
+        return _unread(place, info, f"it unpacks to {said}")
+    return Contents(Format.ZIP)
 
 
-def _open_member(source: Source, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Source | None:
-    """The member's bytes; None if unpacking it would take too much memory."""
+def _open_member(archive: Source, info: zipfile.ZipInfo, place: Place) -> Source:
+    """The member's bytes. Raises _BadMember."""
+    header = archive.read(info.header_offset, _LOCAL_HEADER)
+    if header[:4] != b"PK\x03\x04" or len(header) < _LOCAL_HEADER:
+        raise _BadMember("there is no header where the directory says")
+    name_size, extra_size = struct.unpack_from("<HH", header, 26)
+    start = info.header_offset + _LOCAL_HEADER + name_size + extra_size
+    try:
+        packed = WindowSource(archive, start, info.compress_size)
+    except ValueError:
+        raise _BadMember("it is cut off") from None
     if info.compress_type == zipfile.ZIP_STORED:
-        header = source.read(info.header_offset, _LOCAL_HEADER)
-        if header[:4] != b"PK\x03\x04":
-            raise zipfile.BadZipFile("no local header where the directory says")
-        names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        return WindowSource(source, info.header_offset + _LOCAL_HEADER + names, info.file_size)
-    if info.file_size > MAX_UNPACKED:
-        return None
-    with archive.open(info) as file:
-        data = file.read(MAX_UNPACKED + 1)
-    return MemorySource(data) if len(data) <= MAX_UNPACKED else None
+        return packed
+    if info.compress_type == zipfile.ZIP_LZMA:
+        return _open_lzma(packed, place)
+    decoders: dict[int, Callable[[], Decoder]] = {
+        zipfile.ZIP_DEFLATED: deflate_decoder,
+        zipfile.ZIP_BZIP2: bzip2_decoder,
+    }
+    decoder = decoders.get(info.compress_type)
+    if decoder is None:
+        raise _BadMember(f"its compression, method {info.compress_type}, is not known")
+    return UnpackedSource(packed, decoder, place.budget)
 
 
-class _AsFile(io.RawIOBase):
-    """A source as the read-only, seekable file that zipfile wants."""
+def _open_lzma(packed: Source, place: Place) -> Source:
+    """Method 14: version (2 bytes), size of the properties (2), properties (5), stream (5.8.8)."""
+    properties = packed.read(4, 5)
+    if packed.read(2, 2) != b"\x05\x00" or len(properties) < 5:
+        raise _BadMember("its compressed data is damaged")
+    dictionary = int.from_bytes(properties[1:], "little")
+    if dictionary > MAX_DICTIONARY or properties[0] >= 225:
+        raise _BadMember(f"unpacking it needs {dictionary:,} bytes of memory")
+    rest, lc = divmod(properties[0], 9)
+    pb, lp = divmod(rest, 5)
+    chain = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": lc, "lp": lp, "pb": pb}]
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._at = 0
+    def decoder() -> Decoder:
+        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._source.size}[whence]
-        if start + offset < 0:
-            raise ValueError("a seek before the start")
-        self._at = start + offset
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        left = max(0, self._source.size - self._at)
-        length = left if size is None or size < 0 else min(size, left)
-        data = self._source.read(self._at, length)
-        self._at += len(data)
-        return data
+    return UnpackedSource(WindowSource(packed, 9, packed.size - 9), decoder, place.budget)

@@ -11,11 +11,18 @@ import pytest
 from hubaudit.demo.assemble import Instruction, assemble
 from hubaudit.demo.checkpoints import floats, state_dict, torch_legacy, torch_zip
 from hubaudit.formats.contents import Contents, Format
+from hubaudit.formats.read import read_contents
 from hubaudit.formats.torch_legacy import read_torch_legacy
 from hubaudit.formats.torch_storage import storages_of
-from hubaudit.formats.zip import read_zip
 from hubaudit.source.memory import MemorySource
 
+MAGICS = (
+    b"\x1f\x8b\x08\x00",
+    b"PK\x03\x04",
+    b"\x93NUMPY\x01\x00",
+    b"\x78\x9c",
+    b"7z\xbc\xaf\x27\x1c",
+)
 STATE = state_dict({"w": floats((3, 4), 1), "b": floats((4,), 2)})
 PAYLOAD: tuple[Instruction, ...] = (
     ("PROTO", 2),
@@ -28,7 +35,7 @@ PAYLOAD: tuple[Instruction, ...] = (
 
 
 def unzip(data: bytes) -> Contents:
-    return read_zip(MemorySource(data))
+    return read_contents(MemorySource(data), Format.ZIP)
 
 
 def zipped(members: Mapping[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
@@ -96,16 +103,54 @@ def test_an_encrypted_member_is_a_gap() -> None:
     assert "encrypted" in unzip(bytes(data)).gaps[0].why
 
 
-def test_an_archive_in_an_archive_is_a_gap() -> None:
+def test_an_archive_in_an_archive_is_read() -> None:
     contents = unzip(zipped({"inner.zip": zipped({"a.pkl": assemble(*PAYLOAD)})}))
-    assert [gap.member for gap in contents.gaps] == ["inner.zip"]
+    assert [pickle.member for pickle in contents.pickles] == ["inner.zip/a.pkl"]
+    assert not contents.gaps
 
 
-def test_a_member_that_says_it_is_huge_is_not_unpacked() -> None:
-    data = bytearray(zipped({"a.pkl": b"\x00" * 1000}, zipfile.ZIP_DEFLATED))
+def test_archives_are_read_three_deep() -> None:
+    data = assemble(*PAYLOAD)
+    for depth in range(1, 5):
+        data = zipped({f"{depth}": data})
+        contents = unzip(data)
+        assert bool(contents.pickles) == (depth <= 3)
+        assert bool(contents.gaps) == (depth > 3)
+    assert contents.gaps[0].member == "4/3/2"
+
+
+def test_a_member_that_unpacks_to_another_size_than_said_is_a_gap() -> None:
+    data = bytearray(zipped({"a.pkl": assemble("NONE", "STOP")}, zipfile.ZIP_DEFLATED))
     central = data.rfind(b"PK\x01\x02")
     data[central + 24 : central + 28] = (4_000_000_000).to_bytes(4, "little")
     assert "4,000,000,000" in unzip(bytes(data)).gaps[0].why
+
+
+def test_members_that_overlap_are_a_gap() -> None:
+    data = bytearray(zipped({"a.pkl": assemble("NONE", "STOP"), "b.pkl": assemble(*PAYLOAD)}))
+    central = data.rfind(b"PK\x01\x02")
+    data[central + 42 : central + 46] = bytes(4)
+    contents = unzip(bytes(data))
+    assert "overlaps" in contents.gaps[0].why
+
+
+@pytest.mark.parametrize("name", ["a.npy", "b.gz", "c.7z", "d.lz4", "e.zst"])
+def test_a_member_of_a_format_that_can_hold_a_pickle_is_read_or_a_gap(name: str) -> None:
+    magic = {
+        "a.npy": b"\x93NUMPY\x01\x00",
+        "b.gz": b"\x1f\x8b\x08\x00",
+        "c.7z": b"7z\xbc\xaf\x27\x1c",
+        "d.lz4": b"\x04\x22\x4d\x18",
+        "e.zst": b"\x28\xb5\x2f\xfd",
+    }
+    contents = unzip(zipped({name: magic[name] + b"\xff" * 50}))
+    assert [(gap.member or "").partition("/")[0] for gap in contents.gaps] == [name]
+
+
+def test_storages_that_begin_like_archives_are_numbers_all_the_same() -> None:
+    empty = assemble(("PROTO", 2), "EMPTY_TUPLE", "STOP")
+    storages = {f"m/data/{n}": data + b"\xff" * 50 for n, data in enumerate(MAGICS)}
+    assert not unzip(zipped({"m/data.pkl": empty, **storages})).gaps
 
 
 def test_a_member_that_reaches_beyond_the_file_is_a_gap() -> None:

@@ -1,0 +1,67 @@
+"""gzip, bzip2, xz, lzma, zlib, and joblib's own z-file: unpacked as a stream, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.place import Place
+from hubaudit.formats.unpacked import (
+    Decoder,
+    UnpackedSource,
+    bzip2_decoder,
+    gzip_decoder,
+    lzma_decoder,
+    xz_decoder,
+    zlib_decoder,
+)
+from hubaudit.source import OutOfReach, Source
+from hubaudit.source.window import WindowSource
+
+INSIDE = "unpacked"  # the name of what a compressed file holds, in `member`
+
+_DECODERS: dict[Format, Callable[[], Decoder]] = {
+    Format.GZIP: gzip_decoder,
+    Format.BZIP2: bzip2_decoder,
+    Format.XZ: xz_decoder,
+    Format.LZMA: lzma_decoder,
+    Format.ZLIB: zlib_decoder,
+    Format.ZFILE: zlib_decoder,
+}
+# Formats that are told by so little that other data may begin so by chance.
+_GUESSED = frozenset({Format.ZLIB, Format.LZMA, Format.ZFILE})
+# `ZF` and the unpacked length in hexadecimal, padded (`read_zfile` of joblib/numpy_pickle_compat.py,
+# 1.6), and of Python 2 one space more.
+ZFILE_HEADER = 21
+
+
+def compressed(format_: Format) -> Callable[[Source, Place], Contents]:
+    """The reader of the compressed `format_`."""
+
+    def read(source: Source, place: Place) -> Contents:
+        packed = _behind_header(source) if format_ is Format.ZFILE else source
+        return _read(packed, place, format_)
+
+    return read
+
+
+def _read(packed: Source, place: Place, format_: Format) -> Contents:
+    inside = place.inside(INSIDE)
+    unpacked = UnpackedSource(packed, _DECODERS[format_], place.budget)
+    if not unpacked.read(0, 1) and unpacked.problem is not None and format_ in _GUESSED:
+        return Contents(Format.DATA)
+    found = place.read(unpacked, inside)
+    gaps = list(found.gaps)
+    try:
+        if found.pickles:
+            unpacked.finish()
+    except OutOfReach as error:
+        gaps.append(Gap(inside.member, str(error)))
+    if unpacked.problem is not None:
+        gaps.append(Gap(place.member, unpacked.problem))
+    return Contents(format_, found.pickles, found.trailing, tuple(gaps))
+
+
+def _behind_header(source: Source) -> Source:
+    start = ZFILE_HEADER + (source.read(ZFILE_HEADER, 1) == b" ")
+    return WindowSource(source, start, source.size - start)

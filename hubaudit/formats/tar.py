@@ -1,0 +1,98 @@
+"""Tar archives, read as tarfile reads them; among them torch's oldest format."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import PurePosixPath, PureWindowsPath
+
+from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.place import Place
+from hubaudit.formats.sourcefile import SourceFile
+from hubaudit.formats.torch_tar import TORCH_MEMBERS, read_torch_member
+from hubaudit.source import OutOfReach, Source
+from hubaudit.source.window import WindowSource
+
+MAX_HEADER = 1 << 20  # bytes of an extended header: names are far shorter
+MAX_MEMBERS = 100_000
+_END = 64 * 1024  # bytes behind the last member: writers fill up to 10,240 with zeros
+
+# What tarfile raises for headers that are none; it has no one class for it.
+_ERRORS = (
+    tarfile.TarError,
+    ValueError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    RecursionError,
+    EOFError,
+    OSError,
+)
+
+
+def read_tar(source: Source, place: Place) -> Contents:
+    """Every member. Links, and names that lead out of the archive, are gaps."""
+    found = Contents(Format.TAR)
+    try:
+        with tarfile.open(fileobj=SourceFile(source, MAX_HEADER), mode="r:") as archive:
+            for member in _members(archive):
+                found += _read_member(source, member, place)
+            return found + _after(source, archive.offset, place)
+    except OutOfReach as error:
+        return found + _gap(place.member, str(error))
+    except _ERRORS as error:
+        return found + _gap(place.member, f"the tar archive is damaged: {error}")
+
+
+def _gap(member: str | None, why: str) -> Contents:
+    return Contents(Format.TAR, gaps=(Gap(member, why),))
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """One after the other, each read before the next is looked for. Raises _ERRORS and OutOfReach."""
+    at = -1
+    for _ in range(MAX_MEMBERS):
+        member = archive.next()
+        if member is None:
+            return
+        if member.size < 0 or member.offset <= at:
+            raise ValueError("a header leads backwards")
+        at = member.offset
+        archive.members.clear()  # type: ignore[attr-defined]  # nobody else needs them, and there may be many
+        yield member
+    raise OutOfReach(f"over {MAX_MEMBERS:,} members")
+
+
+def _after(source: Source, end: int, place: Place) -> Contents:
+    """tarfile ends without complaint at a block that is no header. Other readers go on."""
+    rest = source.read(end, _END)
+    if not rest:
+        return _gap(place.member, "the tar archive is cut off: it has no end")
+    if rest.strip(b"\0"):
+        return _gap(place.member, f"the tar archive goes on behind its end, at byte {end}")
+    return Contents(Format.TAR)
+
+
+def _leads_out(name: str) -> bool:
+    """On any system: an absolute path, a drive, or `..`."""
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    return bool(posix.root or windows.anchor) or ".." in posix.parts or ".." in windows.parts
+
+
+def _read_member(source: Source, member: tarfile.TarInfo, place: Place) -> Contents:
+    path = place.path_of(member.name)
+    found = Contents(Format.TAR)
+    if _leads_out(member.name):
+        found += _gap(path, "its path leads out of the folder that it is unpacked in")
+    if member.issym() or member.islnk():
+        return found + _gap(path, f"it is a link to {member.linkname}")
+    if member.isdir():
+        return found
+    if member.isdev():
+        return found + _gap(path, "it is a device")
+    if member.issparse():
+        return found + _gap(path, "it is stored with holes, which is not read")
+    data = WindowSource(source, member.offset_data, member.size)
+    if member.name in TORCH_MEMBERS and (torch := read_torch_member(data, member.name, path)):
+        return found + torch
+    return found + place.read(data, place.inside(member.name))
