@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from hubaudit.pvm.values import (
     Call,
@@ -94,7 +94,7 @@ def _items(values: Iterable[Value], depth: int) -> str:
     return ", ".join(shown)
 
 
-def _pairs(flat: list[Value], depth: int) -> str:
+def _pairs(flat: Sequence[Value], depth: int) -> str:
     shown = [
         f"{render(key, depth - 1)}: {render(value, depth - 1)}"
         for key, value in zip(flat[: 2 * MAX_ITEMS : 2], flat[1 : 2 * MAX_ITEMS : 2], strict=True)

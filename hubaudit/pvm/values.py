@@ -7,7 +7,7 @@ compares or hashes by content, so that hostile data cannot make a comparison exp
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -31,8 +31,11 @@ class Mapping:
 
     __slots__ = ("flat",)
 
-    def __init__(self, flat: list[Value] | None = None) -> None:
-        self.flat: list[Value] = [] if flat is None else flat
+    def __init__(self, flat: Sequence[Value] = ()) -> None:
+        self.flat = flat
+
+    def add_pairs(self, flat: Sequence[Value]) -> None:
+        self.flat = _longer(self.flat, flat)
 
     def pairs(self) -> Iterator[tuple[Value, Value]]:
         return zip(self.flat[::2], self.flat[1::2], strict=True)
@@ -43,9 +46,12 @@ class SetOf:
 
     __slots__ = ("frozen", "items")
 
-    def __init__(self, items: list[Value], *, frozen: bool) -> None:
+    def __init__(self, items: Sequence[Value], *, frozen: bool) -> None:
         self.items = items
         self.frozen = frozen
+
+    def add_items(self, items: Sequence[Value]) -> None:
+        self.items = _longer(self.items, items)
 
 
 class Call:
@@ -65,9 +71,26 @@ class Call:
         self.args = args
         self.kwargs = kwargs
         self.offset = offset
-        self.state: list[Value] = []
-        self.items: list[Value] = []
-        self.flat: list[Value] = []
+        self.state: Sequence[Value] = ()
+        self.items: Sequence[Value] = ()
+        self.flat: Sequence[Value] = ()
+
+    def add_state(self, state: Value) -> None:
+        self.state = _longer(self.state, [state])
+
+    def add_items(self, items: Sequence[Value]) -> None:
+        self.items = _longer(self.items, items)
+
+    def add_pairs(self, flat: Sequence[Value]) -> None:
+        self.flat = _longer(self.flat, flat)
+
+
+def _longer(values: Sequence[Value], more: Sequence[Value]) -> list[Value]:
+    """A list only where there is something to hold: most objects stay empty, and there are many."""
+    if isinstance(values, list):
+        values += more
+        return values
+    return [*values, *more]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

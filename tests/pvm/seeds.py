@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hubaudit.demo.assemble import Instruction, assemble, frame
-from hubaudit.pvm.machine import MARGIN, WINDOW
+from hubaudit.pvm.state import MARGIN, WINDOW
 
 REAL = Path(__file__).parent.parent / "fixtures" / "real"
 LONGEST = 20_000  # bytes of a seed: beyond that, mutations repeat each other
@@ -273,6 +273,12 @@ def _frames() -> Iterator[bytes]:
         yield assemble(("PROTO", 4), ("FRAME", size + len(padding)), padding, importing, rest)
         yield assemble(frame(assemble(("FRAME", size)) + importing), rest)
         yield assemble(("FRAME", size), frame(importing), rest)
+    # An inner frame that is not in the outer one: from a file, what would swallow the import is dropped.
+    hidden = assemble(("GLOBAL", "a", "b"), "POP")
+    swallow = assemble("NONE", "POP", b"C" + bytes([len(hidden)]))
+    for size in (1, len(hidden), 30):
+        outer = frame(assemble(("FRAME", size)) + swallow)
+        yield assemble(outer, hidden, "POP", b"N0" * 30, "NONE", "STOP")
     yield assemble(("FRAME", 0), ("FRAME", 0), frame(importing), frame(b""), frame(rest))
     yield b"\x95" + b"\xff" * 8 + importing + rest
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from hubaudit.demo.assemble import OPCODES as ASSEMBLED
 from hubaudit.demo.assemble import Instruction, assemble
-from hubaudit.pvm.machine import KEEP, WINDOW, Limits, interpret
+from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.opcodes import OPCODES
 from hubaudit.pvm.render import render
+from hubaudit.pvm.state import KEEP, WINDOW, Limits
 from hubaudit.pvm.values import (
     Call,
     Global,
@@ -152,6 +153,12 @@ def test_every_opcode_that_calls_leaves_a_call(
     assert [call.how for call in trace.calls] == [how]
     assert render(trace.calls[0]) == shown
     assert trace.complete
+
+
+def test_inst_without_a_mark_imports_before_it_breaks() -> None:
+    trace = run(("INST", "os", "system"), "STOP")
+    assert imports(trace) == [("os", "system")]
+    assert trace.stop.kind is StopKind.BROKEN
 
 
 def test_what_runs_before_a_broken_opcode_is_in_the_trace() -> None:
@@ -408,7 +415,7 @@ def test_state_items_and_keys_go_to_the_object_that_was_made() -> None:
     )
     made = trace.result
     assert isinstance(made, Call)
-    assert (made.flat, made.items, made.state) == (["k", 1], [2], ["state"])
+    assert (list(made.flat), list(made.items), list(made.state)) == (["k", 1], [2], ["state"])
 
 
 def test_deep_nesting_is_read_and_shown_without_recursion() -> None:
@@ -432,6 +439,6 @@ def test_too_many_opcodes_are_a_limit_and_not_a_pass() -> None:
     assert trace.stop.kind is StopKind.LIMIT
 
 
-def test_too_many_marks_are_a_limit() -> None:
-    trace = interpret(MemorySource(b"(" * 3 * WINDOW), limits=Limits(marks=1000))
+def test_too_many_opcodes_are_a_limit_whatever_they_are() -> None:
+    trace = interpret(MemorySource(b"(" * 3 * WINDOW), limits=Limits(opcodes=1000))
     assert trace.stop.kind is StopKind.LIMIT
