@@ -97,8 +97,8 @@ def stand_in(module: str, name: str) -> object:
     return {1: Text, 2: Bare, 3: Thing()}.get(kind, Thing)
 
 
-class Recorder(pickle.Unpickler):
-    """The C unpickler, writing down what it is asked to import."""
+class _Recording:
+    """Writes down what it is asked to import."""
 
     seen: list[tuple[str, str]]
 
@@ -108,6 +108,19 @@ class Recorder(pickle.Unpickler):
 
     def persistent_load(self, pid: object) -> object:
         return "persistent" if isinstance(pid, str) and len(pid) % 2 else Thing()
+
+
+class InC(_Recording, pickle.Unpickler):
+    """What `load` and `loads` use, and torch."""
+
+
+class InPython(_Recording, pickle._Unpickler):
+    """What joblib builds on. It reads frames, and lines at the end of the data, in ways of its own."""
+
+    def find_class(self, module: str, name: str) -> object:
+        if not module or not name:  # which C refuses before; to import it fails
+            raise ImportError
+        return super().find_class(module, name)
 
 
 class Whole:
@@ -131,20 +144,21 @@ def _buffered(data: bytes) -> io.BufferedReader:
 
 # A frame is read in one piece. From a file, what is left of it is dropped when an opcode reaches
 # beyond its end. `torch.load` gives the unpickler a BytesIO, `open` a buffered file.
-# The last one reads Python 2's str as numpy and joblib advise.
-READINGS: tuple[tuple[Callable[[bytes], Any], str], ...] = (
-    (io.BytesIO, "ASCII"),
-    (Whole, "ASCII"),
-    (_buffered, "ASCII"),
-    (Whole, "latin1"),
+# The one but last reads Python 2's str as numpy and joblib advise.
+READINGS: tuple[tuple[Any, Callable[[bytes], Any], str], ...] = (
+    (InC, io.BytesIO, "ASCII"),
+    (InC, Whole, "ASCII"),
+    (InC, _buffered, "ASCII"),
+    (InC, Whole, "latin1"),
+    (InPython, io.BytesIO, "ASCII"),
 )
 
 
 def names(
-    data: bytes, opener: Callable[[bytes], Any], encoding: str
+    data: bytes, unpickler: Any, opener: Callable[[bytes], Any], encoding: str
 ) -> tuple[list[tuple[str, str]], bool]:
     """The imports of one reading, up to where it stops or raises."""
-    recorder = Recorder(opener(data), encoding=encoding, buffers=iter(bytearray, None))
+    recorder = unpickler(opener(data), encoding=encoding, buffers=iter(bytearray, None))
     recorder.seen = []
     try:
         recorder.load()
@@ -156,8 +170,8 @@ def names(
 def answer(data: bytes) -> bytes:
     """Per reading: whether it came to STOP, how many imports, and each as two counted texts."""
     parts = []
-    for opener, encoding in READINGS:
-        seen, complete = names(data, opener, encoding)
+    for unpickler, opener, encoding in READINGS:
+        seen, complete = names(data, unpickler, opener, encoding)
         parts.append(bytes([complete]) + _UINT4.pack(len(seen)))
         for pair in seen:
             for word in pair:
@@ -179,7 +193,7 @@ def _confine() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     warnings.simplefilter("ignore")
-    for encoding in ("ascii", "latin1"):
+    for encoding in ("ascii", "latin1", "raw-unicode-escape"):  # found by importing
         "".encode(encoding)
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(0)  # a loader may have taken the limit away

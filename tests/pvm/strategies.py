@@ -235,13 +235,21 @@ def _get(w: _Writer) -> None:
 def _numbers(w: _Writer) -> None:
     """A run of numbers, long enough to be stepped over, that may end otherwise than usual."""
     count = w.random.choice((63, 64, 65, 200))
-    one: Instruction = w.random.choice((("BININT1", 46), ("BINFLOAT", 1.5), ("BININT2", 0x2E2E)))
+    widths = w.random.choice(({"G": 8}, {"K": 1, "M": 2, "J": 4}, {"K": 1, "G": 8}))
+    numbers = [
+        _number_of_opcodes(w, code, widths[code]) for code in w.random.choices([*widths], k=count)
+    ]
     end: Instruction = w.random.choice(("APPENDS", "APPENDS", "LIST", "POP_MARK"))
     if end == "APPENDS" and not (w.top("list") or w.top("object")):
         return
-    w.emit("MARK", *[one] * count, end)
+    w.emit("MARK", *numbers, end)
     if end == "LIST":
         w.stack.append("list")
+
+
+def _number_of_opcodes(w: _Writer, code: str, width: int) -> bytes:
+    """A number whose bytes look like opcodes, to whoever is out of step."""
+    return code.encode() + bytes(w.random.choices(b"KMJGe(.c0N", k=width))
 
 
 _STEPS: tuple[Callable[[_Writer], None], ...] = (
