@@ -67,6 +67,8 @@ def _read_array(source: Source, at: int, member: str | None) -> tuple[Contents, 
     header = _read_header(source, at)
     if header.dtype is None or header.dtype.objects:
         found = read_pickles(source, member, start=header.end)
+        if not found.pickles:
+            found += _gap(member, "the array is cut off: its objects are missing")
         if header.dtype is None:
             found += _gap(member, "a numpy array of a type that is not known")
         return found, found.trailing[0].offset if found.trailing else source.size

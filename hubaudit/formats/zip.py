@@ -99,7 +99,7 @@ def _unread(place: Place, info: zipfile.ZipInfo, why: str) -> Contents:
 
 
 def _read_member(archive: Source, info: zipfile.ZipInfo, place: Place) -> Contents:
-    if info.is_dir() and info.file_size == 0:
+    if info.filename.endswith("/") and info.file_size == 0:
         return Contents(Format.EMPTY)
     try:
         member = _open_member(archive, info, place)
