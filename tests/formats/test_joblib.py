@@ -1,0 +1,160 @@
+"""joblib's pickles, and what could be made to look like one."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from hubaudit.demo.assemble import Instruction, assemble, frame
+from hubaudit.formats.contents import Contents
+from hubaudit.formats.raw import read_pickles
+from hubaudit.source.memory import MemorySource
+from tests.formats.containers import (
+    CALL,
+    F8,
+    INERT,
+    OBJECTS,
+    PAYLOAD,
+    array_wrapper,
+    joblib_with,
+    padded,
+    pickled_dtype,
+)
+
+NUMBERS = struct.pack("<3d", 1.0, 2.0, 3.0)
+SYSTEM = ("os", "system")
+
+
+def read(data: bytes) -> Contents:
+    return read_pickles(MemorySource(data))
+
+
+def imports(contents: Contents) -> set[tuple[str, str]]:
+    return {name for pickle in contents.pickles for name in pickle.trace.imports}
+
+
+def whole(dtype: tuple[Instruction, ...], shape: tuple[int, ...], data: bytes) -> Contents:
+    return read(assemble(("PROTO", 3), *array_wrapper(dtype, shape), data, "STOP"))
+
+
+def test_the_bytes_of_an_array_are_stepped_over() -> None:
+    contents = read(joblib_with(padded(NUMBERS), ()))
+    assert len(contents.pickles) == 1
+    assert contents.pickles[0].trace.complete
+    assert not contents.gaps
+    assert not contents.trailing
+
+
+def test_what_follows_an_array_is_read() -> None:
+    assert SYSTEM in imports(read(joblib_with(padded(NUMBERS), CALL)))
+
+
+def test_before_1_2_there_was_no_padding() -> None:
+    wrapper = array_wrapper(F8, (3,), aligned=False)
+    contents = read(assemble(("PROTO", 3), *wrapper, NUMBERS, *CALL, "TUPLE2", "STOP"))
+    assert SYSTEM in imports(contents)
+    assert not contents.gaps
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0), (5,), (2, 3, 4)])
+@pytest.mark.parametrize(
+    ("dtype", "size"),
+    [
+        (F8, 8),
+        (pickled_dtype("i4"), 4),
+        (pickled_dtype("b1"), 1),
+        (pickled_dtype("c16"), 16),
+        (pickled_dtype("U5", size=20), 20),
+        (pickled_dtype("S3", size=3), 3),
+        (pickled_dtype("M8"), 8),
+    ],
+)
+def test_arrays_of_any_type_and_shape_end_where_they_should(
+    dtype: tuple[Instruction, ...], size: int, shape: tuple[int, ...]
+) -> None:
+    count = 1
+    for length in shape:
+        count *= length
+    contents = whole(dtype, shape, padded(b"\x80" * (count * size)))
+    assert contents.pickles[0].trace.complete
+    assert not contents.gaps
+    assert not contents.trailing
+
+
+def test_a_payload_in_an_array_is_found_because_pickle_load_would_run_it() -> None:
+    payload = assemble(*CALL, "STOP")
+    wrapper = array_wrapper(pickled_dtype("S1", size=1), (len(payload),), aligned=False)
+    contents = read(assemble(("PROTO", 3), *wrapper, payload, "STOP"))
+    assert SYSTEM in imports(contents)
+
+
+def test_flags_make_an_array_one_of_objects_whatever_its_type_is() -> None:
+    """`dtype.hasobject` is a flag of the state, and then joblib reads a pickle."""
+    contents = whole(pickled_dtype("f8", flags=1), (3,), PAYLOAD)
+    assert SYSTEM in imports(contents)
+    assert contents.gaps
+
+
+def test_an_array_of_objects_is_a_pickle_of_its_own() -> None:
+    contents = whole(OBJECTS, (1,), INERT)
+    assert [pickle.trace.complete for pickle in contents.pickles] == [True, True]
+    assert not contents.gaps
+
+
+def test_a_broken_pickle_in_an_array_of_objects_is_a_gap() -> None:
+    contents = whole(OBJECTS, (1,), assemble(*CALL, b"\xff"))
+    assert SYSTEM in imports(contents)
+    assert contents.gaps
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        (("BINUNICODE", "read"), ("GLOBAL", "builtins", "print")),  # replaces the method
+        (("BINUNICODE", "shape"), ("BINUNICODE", "3")),
+        (("BINUNICODE", "shape"), ("BININT", -3), "TUPLE1"),
+        (("BINUNICODE", "dtype"), ("BINUNICODE", "f8")),
+    ],
+)
+def test_a_wrapper_that_joblib_would_not_write_is_a_gap(more: tuple[Instruction, ...]) -> None:
+    wrapper = array_wrapper(F8, (3,), more=more)
+    assert read(assemble(("PROTO", 3), *wrapper, padded(NUMBERS), "STOP")).gaps
+
+
+def test_an_array_inside_a_frame_is_a_gap() -> None:
+    """joblib's unpickler reads a frame at once, so the array is behind it."""
+    body = assemble(*array_wrapper(F8, (3,)), *CALL, "TUPLE2", "STOP")
+    contents = read(assemble(("PROTO", 4), frame(body), padded(NUMBERS)))
+    assert SYSTEM in imports(contents)
+    assert contents.gaps
+
+
+def test_an_array_behind_its_frame_is_none() -> None:
+    body = assemble(*array_wrapper(F8, (3,)))
+    contents = read(assemble(("PROTO", 4), frame(body), padded(NUMBERS), frame(b".")))
+    assert contents.pickles[0].trace.complete
+    assert not contents.gaps
+
+
+def test_the_array_and_not_its_wrapper_is_what_a_second_build_is_for() -> None:
+    wrapper = array_wrapper(F8, (3,))
+    again = assemble(*wrapper, padded(NUMBERS), "EMPTY_DICT", "BUILD", *CALL, "TUPLE2", "STOP")
+    assert SYSTEM in imports(read(assemble(("PROTO", 3), again)))
+
+
+@pytest.mark.parametrize("cls", ["NDArrayWrapper", "ZNDArrayWrapper"])
+@pytest.mark.parametrize(
+    ("file", "gaps"), [("m.pkl_01.npy", 0), ("../../x.npy", 1), ("/x.npy", 1), ("C:\\x", 1)]
+)
+def test_old_arrays_are_in_other_files_which_are_read_if_they_are_here(
+    cls: str, file: str, gaps: int
+) -> None:
+    program = assemble(
+        *(("PROTO", 2), ("GLOBAL", "joblib.numpy_pickle", cls), "EMPTY_TUPLE", "NEWOBJ"),
+        *("EMPTY_DICT", ("BINUNICODE", "filename"), ("BINUNICODE", file), "SETITEM"),
+        *("BUILD", *CALL, "TUPLE2", "STOP"),
+    )
+    contents = read(program)
+    assert SYSTEM in imports(contents)
+    assert len(contents.gaps) == gaps
