@@ -48,7 +48,7 @@ def compressed(format_: Format) -> Callable[[Source, Place], Contents]:
 def _read(packed: Source, place: Place, format_: Format) -> Contents:
     inside = place.inside(INSIDE)
     unpacked = UnpackedSource(packed, _DECODERS[format_], place.budget)
-    if not unpacked.read(0, 1) and unpacked.problem is not None and format_ in _GUESSED:
+    if format_ in _GUESSED and not unpacked.read(0, 1):
         return Contents(Format.DATA)
     found = place.read(unpacked, inside)
     gaps = list(found.gaps)
