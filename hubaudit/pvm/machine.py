@@ -23,7 +23,7 @@ from hubaudit.source import OutOfReach, Source
 # A list of numbers is `MARK number… APPENDS`. Short lists are shapes, strides and arguments, and
 # are kept; of long ones nobody needs the values, and one match steps over the whole batch.
 _NUMBER_RUN = re.compile(rb"(?:(?:G.{8}){64,}+|(?:K.|M..|J.{4}){64,}+)e", re.DOTALL)
-_NUMBERS = (b"G", b"K", b"M", b"J")
+_NUMBERS = frozenset(b"GKMJ")
 
 
 def interpret(
@@ -71,7 +71,8 @@ def _loop(m: Machine) -> NoReturn:
     call for each would take most of the time. What they do is what their namesakes in `handlers`
     would do. Everything else goes there.
     """
-    stack, buffer, pos, safe, memo = m.stack, m.buffer, m.pos, m.safe, m.memo
+    stack, marks, memo = m.stack, m.marks, m.memo
+    buffer, pos, safe = m.buffer, m.pos, m.safe
     try:
         for _ in range(m.limits.opcodes):
             if pos >= safe:
@@ -99,6 +100,9 @@ def _loop(m: Machine) -> NoReturn:
                     last = stack.pop()
                     stack[-1] = (stack[-1], last)
                     continue
+                if code == 0x85:  # TUPLE1
+                    stack[-1] = (stack[-1],)
+                    continue
             elif code >= 0x5D:
                 if code == 0x72:  # LONG_BINPUT
                     index = UINT4(buffer, pos)[0]
@@ -123,12 +127,21 @@ def _loop(m: Machine) -> NoReturn:
                     continue
                 if code == 0x61:  # APPEND
                     last = stack.pop()
-                    extend(stack[-1], [last])
+                    target = stack[-1]
+                    if type(target) is list:
+                        target.append(last)
+                    else:
+                        extend(target, [last])
                     continue
                 if code == 0x65:  # APPENDS
                     items = stack
-                    stack = m.stack = m.marks.pop()
+                    stack = m.stack = marks.pop()
                     extend(stack[-1], items)
+                    continue
+                if code == 0x74:  # TUPLE
+                    items = stack
+                    stack = m.stack = marks.pop()
+                    stack.append(tuple(items))
                     continue
                 if code == 0x68:  # BINGET
                     stack.append(memo[buffer[pos]])
@@ -148,9 +161,10 @@ def _loop(m: Machine) -> NoReturn:
                     pos += 2
                     continue
                 if code == 0x28:  # MARK
-                    m.marks.append(stack)
+                    marks.append(stack)
                     stack = m.stack = []
-                    if buffer[pos : pos + 1] in _NUMBERS:
+                    # 64 numbers are 128 bytes at least: most short lists are told apart by this
+                    if buffer[pos] in _NUMBERS and buffer.find(b"e", pos, pos + 64) < 0:
                         pos = _step_over_numbers(m, pos)
                         stack = m.stack
                     continue
