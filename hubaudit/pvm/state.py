@@ -199,6 +199,7 @@ class Machine:
             size += len(parts[-1])
             if end >= 0:
                 self.pos += size + 1
+                self.budget -= size  # `_refill` counts no more than the window, but this is kept
                 return b"".join(parts)
             if size > MAX_LINE:
                 raise Halt(StopKind.LIMIT, f"a text argument of over {MAX_LINE} bytes")

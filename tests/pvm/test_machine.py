@@ -398,6 +398,13 @@ def test_a_line_longer_than_the_window_is_read() -> None:
     assert imports(trace) == [("os", name)]
 
 
+def test_a_line_longer_than_the_window_counts_as_a_whole_towards_the_limit() -> None:
+    line = b"V" + b"a" * 4 * WINDOW + b"\n0"
+    limits = Limits(opcode_bytes=10 * len(line))
+    assert run(line * 8, "NONE", "STOP", limits=limits).complete
+    assert run(line * 12, "NONE", "STOP", limits=limits).stop.kind is StopKind.LIMIT
+
+
 def test_state_items_and_keys_go_to_the_object_that_was_made() -> None:
     trace = run(
         ("GLOBAL", "collections", "OrderedDict"),
