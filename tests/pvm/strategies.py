@@ -236,9 +236,7 @@ def _numbers(w: _Writer) -> None:
     """A run of numbers, long enough to be stepped over, that may end otherwise than usual."""
     count = w.random.choice((63, 64, 65, 200))
     widths = w.random.choice(({"G": 8}, {"K": 1, "M": 2, "J": 4}, {"K": 1, "G": 8}))
-    numbers = [
-        _number_of_opcodes(w, code, widths[code]) for code in w.random.choices([*widths], k=count)
-    ]
+    numbers = [_number_of_opcodes(w, code, widths) for code in w.random.choices([*widths], k=count)]
     end: Instruction = w.random.choice(("APPENDS", "APPENDS", "LIST", "POP_MARK"))
     if end == "APPENDS" and not (w.top("list") or w.top("object")):
         return
@@ -247,9 +245,10 @@ def _numbers(w: _Writer) -> None:
         w.stack.append("list")
 
 
-def _number_of_opcodes(w: _Writer, code: str, width: int) -> bytes:
-    """A number whose bytes look like opcodes, to whoever is out of step."""
-    return code.encode() + bytes(w.random.choices(b"KMJGe(.c0N", k=width))
+def _number_of_opcodes(w: _Writer, code: str, widths: dict[str, int]) -> bytes:
+    """A number whose bytes look like other such numbers, and now and then like their end."""
+    looks = "".join(widths) * 20 + "e"
+    return (code + "".join(w.random.choices(looks, k=widths[code]))).encode()
 
 
 _STEPS: tuple[Callable[[_Writer], None], ...] = (
