@@ -48,7 +48,7 @@ class Limits:
     see `tests/pvm/test_limits.py`. Payloads and runs of numbers that are stepped over do not count.
     """
 
-    opcodes: int = 3_000_000
+    opcodes: int = 2_200_000
     opcode_bytes: int = 64 << 20  # of opcodes and of the arguments that are kept
 
 
