@@ -6,7 +6,7 @@ import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -128,6 +128,10 @@ class _Files(Protocol):
 
     def how(self, file: RepoFile, format_: Format, /) -> ReadHow: ...
 
+    def interrupt(self) -> None:
+        """End whatever wait other threads are in. Nothing can be opened any more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _HubFiles:
@@ -147,6 +151,9 @@ class _HubFiles:
 
     def how(self, file: RepoFile, format_: Format) -> ReadHow:
         return how_to_read(file.path, format_)
+
+    def interrupt(self) -> None:
+        self.hub.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,9 @@ class _LocalFiles:
 
     def how(self, _file: RepoFile, _format: Format, /) -> ReadHow:
         return ReadHow.LOCAL
+
+    def interrupt(self) -> None:
+        """Local files do not wait."""
 
 
 def _open_local(path: Path) -> LocalSource:
@@ -277,12 +287,13 @@ def _as_they_come(
     pool: ThreadPoolExecutor, files: _Files, ordered: Sequence[RepoFile], listener: Listener
 ) -> Iterator[tuple[RepoFile, Format | FileUnavailable]]:
     results = pool.map(lambda file: _sniff_one(files, file), ordered)
-    try:
+    with ExitStack() as after_a_failure:  # or Ctrl-C: the rest need not be asked, nor waited for
+        after_a_failure.callback(files.interrupt)
+        after_a_failure.callback(pool.shutdown, wait=False, cancel_futures=True)
         for done, (file, result) in enumerate(zip(ordered, results, strict=True), start=1):
             listener(Sniffed(done, len(ordered)))
             yield file, result
-    finally:  # after a failure or Ctrl-C the rest need not be asked
-        pool.shutdown(wait=False, cancel_futures=True)
+        after_a_failure.pop_all()
 
 
 def _sniff_one(files: _Files, file: RepoFile) -> Format | FileUnavailable:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 
 from hubaudit.demo.assemble import Instruction, assemble
 from hubaudit.demo.checkpoints import floats, safetensors, state_dict, torch_zip, torch_zip_of
-from hubaudit.demo.faults import Drop, Stall, Status, WrongBytes, html_page
+from hubaudit.demo.faults import Drop, Stall, Status, WrongBytes, html_page, rate_limited
 from hubaudit.demo.hub import HubRepo, StandInHub
 
 WEIGHTS = {"w": floats((8, 8), 1)}
@@ -401,3 +403,26 @@ def test_nothing_of_the_caller_reaches_the_audited_process(hubaudit: Hubaudit) -
     assert not {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"} & set(hubaudit.env)
     assert hubaudit.env["HF_ENDPOINT"].startswith("http://127.0.0.1:")
     assert os.environ.get("HF_ENDPOINT") != hubaudit.env["HF_ENDPOINT"]
+
+
+def test_ctrl_c_while_the_hub_does_not_answer_ends_at_once_with_130(hubaudit: Hubaudit) -> None:
+    hubaudit.hub.fault(rate_limited(200), path="/resolve")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hubaudit", MAIN],
+        env=hubaudit.env,
+        cwd=hubaudit.home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    deadline = time.monotonic() + 30
+    while not [r for r in hubaudit.hub.requests if r.status == 429]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert "limits the rate of requests" in stderr
