@@ -1,7 +1,8 @@
 """Parts of one file of a commit, by HTTP ranges that are checked: the right bytes or an error.
 
 huggingface_hub's own file system takes whatever a server that ignores `Range` sends. Here an answer
-counts only if it is a 206 with the asked start, end and the listed size, and as many bytes.
+counts only if it is a 206 with the asked start, end and the listed size, and as many bytes, or a 200
+with a file of the listed size, of which the asked bytes are cut out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from hubaudit.model import RepoFile, RepoRef
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _HOPS = 6  # the Hub needs two; one more when a remembered location has expired
+# Of a 200, as mirrors without ranges send it, so much is read at most. Every file's beginning is within
+# it, and few archives that are no checkpoints, and so are read in place, are larger.
+_WHOLE = 16 * 1024 * 1024
 _EXPIRED = frozenset({400, 401, 403, 404, 410})  # how storages refuse a signature past its hour
 
 
@@ -70,6 +74,10 @@ class RangeReader:
                     data = self._checked(response, start, end)
                     self._location = url
                     return data
+                if response.status_code == 200:
+                    data = self._cut_out(response, start, end)
+                    self._location = url
+                    return data
                 if response.has_redirect_location:
                     url = urljoin(url, response.headers["Location"])
                 elif url == remembered and response.status_code in _EXPIRED:
@@ -80,31 +88,50 @@ class RangeReader:
         raise self._failed(f"{where(self._url)} redirects without an end")
 
     def _checked(self, response: httpx.Response, start: int, end: int) -> bytes:
-        encoding = response.headers.get("Content-Encoding", "identity")
         said = response.headers.get("Content-Range", "")
         match = _CONTENT_RANGE.fullmatch(said.strip())
-        if encoding != "identity":
-            raise self._failed(f"a range of it came encoded as {encoding[:40]!r}")
+        self._check_encoding(response)
         if not match or tuple(map(int, match.groups())) != (start, end - 1, self._size):
             raise self._failed(f"asked for bytes {start}-{end - 1}/{self._size}, got {said[:80]!r}")
-        data = bytearray()
-        for chunk in response.iter_raw():
-            data += chunk
-            if len(data) > end - start:
-                break
+        data = _read(response, end - start)
         if len(data) != end - start:
             raise self._failed(f"a range of {end - start} bytes came with {len(data)}")
-        return bytes(data)
+        return data
+
+    def _cut_out(self, response: httpx.Response, start: int, end: int) -> bytes:
+        """The bytes out of a 200, read no further than needed to know that it is the whole file."""
+        self._check_encoding(response)
+        said = response.headers.get("Content-Length")
+        if said not in {None, str(self._size)}:
+            raise self._failed(f"a file of {self._size} bytes came with {said[:20]}")
+        most = end if said else self._size  # a page of a proxy in between would be a 200 as well
+        if most > _WHOLE:
+            raise self._failed(f"{where(self._url)} ignores ranges, and {most} bytes are too many")
+        data = _read(response, most)
+        if len(data) < most or (most == self._size and len(data) > most):
+            raise self._failed(f"of a file of {self._size} bytes came {len(data)}")
+        return data[start:end]
+
+    def _check_encoding(self, response: httpx.Response) -> None:
+        encoding = response.headers.get("Content-Encoding", "identity")
+        if encoding != "identity":
+            raise self._failed(f"it came encoded as {encoding[:40]!r}")
 
     def _refused(self, url: str, response: httpx.Response) -> HubauditError:
         status = response.status_code
-        if status == 200:
-            return self._failed(f"{where(url)} ignores ranges")
         if status >= 400 and status != 416 and same_server(url, self._access.endpoint):
             return refusal(self._asked, status, response.headers)
         return self._failed(f"{where(url)} answered {status}")
 
     def _failed(self, why: str) -> FileUnavailable:
-        return FileUnavailable(
-            f"{self._path!r}: {why}", hint="download the whole file instead: --fetch cache"
-        )
+        return FileUnavailable(f"{self._path!r}: {why}")
+
+
+def _read(response: httpx.Response, most: int) -> bytes:
+    """The body, or of a longer one `most` bytes and some more."""
+    data = bytearray()
+    for chunk in response.iter_raw():
+        data += chunk
+        if len(data) > most:
+            break
+    return bytes(data)

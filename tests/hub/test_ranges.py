@@ -141,7 +141,6 @@ def body(change: Any) -> Alter:
 @pytest.mark.parametrize(
     "effect",
     [
-        IgnoreRange(),
         ContentRange("bytes 0-9/300000"),
         ContentRange("bytes 8192-16383/300001"),
         ContentRange("bytes 8191-16382/300000"),
@@ -177,6 +176,30 @@ def test_an_answer_that_is_not_the_asked_range_is_unavailable_never_wrong_bytes(
     assert fault.hits
     assert isinstance(caught.value, FileUnavailable | HubUnreachable)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_of_a_server_without_ranges_the_bytes_are_cut_out_of_the_whole_file(
+    hub: StandInHub, connect: Connect, path: str
+) -> None:
+    client = connect()
+    repo, file = listed(client, path)
+    fault = hub.fault(IgnoreRange())
+    source = client.open_range(repo, file)
+    assert source.read(0, 10) == FILES[path][:10]
+    assert source.read(max(0, file.size - 22), 22) == FILES[path][-22:]
+    assert fault.hits
+
+
+@pytest.mark.parametrize("whole", [WEIGHTS[:-1], WEIGHTS + b"x", b"<html>Please wait</html>"])
+def test_a_whole_file_of_another_size_than_listed_is_unavailable(
+    hub: StandInHub, connect: Connect, whole: bytes
+) -> None:
+    client = connect()
+    repo, file = listed(client, "pytorch_model.bin")
+    hub.fault(Alter(lambda _: Answer(200, whole, {})), host="cdn")
+    with pytest.raises(FileUnavailable):
+        client.open_range(repo, file).read(0, 10)
 
 
 def test_a_range_that_is_cut_once_is_asked_for_again(hub: StandInHub, connect: Connect) -> None:
