@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hubaudit.formats.contents import Contents, Format, Gap
-from hubaudit.formats.place import Place
+from hubaudit.formats.place import Place, too_deep
 from hubaudit.formats.unpacked import (
     Decoder,
     UnpackedSource,
@@ -40,16 +40,18 @@ def compressed(format_: Format) -> Callable[[Source, Place], Contents]:
 
     def read(source: Source, place: Place) -> Contents:
         packed = _behind_header(source) if format_ is Format.ZFILE else source
-        return _read(packed, place, format_)
+        unpacked = UnpackedSource(packed, _DECODERS[format_], place.budget)
+        if format_ in _GUESSED and not unpacked.read(0, 1):
+            return Contents(Format.DATA)
+        if place.is_too_deep:
+            return too_deep(format_, place)
+        return _read(unpacked, place, format_)
 
     return read
 
 
-def _read(packed: Source, place: Place, format_: Format) -> Contents:
+def _read(unpacked: UnpackedSource, place: Place, format_: Format) -> Contents:
     inside = place.inside(INSIDE)
-    unpacked = UnpackedSource(packed, _DECODERS[format_], place.budget)
-    if format_ in _GUESSED and not unpacked.read(0, 1):
-        return Contents(Format.DATA)
     found = place.read(unpacked, inside)
     gaps = list(found.gaps)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -77,9 +78,16 @@ class Contents:
 
     def __add__(self, other: Contents) -> Contents:
         """What two readers found in the same file. The format is the left one's."""
-        return Contents(
-            self.format,
-            self.pickles + other.pickles,
-            self.trailing + other.trailing,
-            self.gaps + other.gaps,
-        )
+        return together(self.format, (self, other))
+
+
+def together(format_: Format, parts: Iterable[Contents]) -> Contents:
+    """What is in a file of many parts, in their order."""
+    pickles: list[PickleRead] = []
+    trailing: list[Trailing] = []
+    gaps: list[Gap] = []
+    for part in parts:
+        pickles += part.pickles
+        trailing += part.trailing
+        gaps += part.gaps
+    return Contents(format_, tuple(pickles), tuple(trailing), tuple(gaps))

@@ -79,16 +79,18 @@ class _Arrays:
     unknown: list[str] = field(default_factory=list)
     read: int = 0  # arrays
     first: int = 0  # offset of the first
+    is_lost: bool = False
 
     def step_over(self, value: Value, at: int, in_frame: bool) -> int | None:
         wrapper = _wrapper_name(value)
         if wrapper in _SIDE_FILE_WRAPPERS:
             self._note_side_file(value)
             return 0
-        if wrapper != _WRAPPER:
+        if wrapper != _WRAPPER or self.is_lost:
             return None
         size = None if in_frame else self._size(value, at)
         if size is None:
+            self.is_lost = True  # and to try again would take quadratic time
             self.unknown.append(f"where the array at byte {at} ends cannot be told")
             return None
         self.first = self.first if self.read else at

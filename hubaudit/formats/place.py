@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hubaudit.formats.contents import Contents
+from hubaudit.formats.contents import Contents, Format, Gap
 from hubaudit.source import OutOfReach, Source
 
 # Archives and compressed layers in one another. A `.nemo` is gzip, tar, and a torch zip: three.
@@ -47,5 +47,16 @@ class Place:
         """The place of the member `name` of the container that lies here."""
         return Place(self.read, self.budget, self.path_of(name), self.depth + 1)
 
+    @property
+    def is_too_deep(self) -> bool:
+        """For an archive or compressed file to be opened."""
+        return self.depth >= MAX_DEPTH
+
     def path_of(self, name: str) -> str:
         return name if self.member is None else f"{self.member}/{name}"
+
+
+def too_deep(format_: Format, place: Place) -> Contents:
+    """What is to be said instead of opening what lies in `place`."""
+    why = f"archives are read {MAX_DEPTH} deep, not deeper"
+    return Contents(format_, gaps=(Gap(place.member, why),))

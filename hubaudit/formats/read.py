@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hubaudit.formats.compressed import compressed
 from hubaudit.formats.contents import Contents, Format, Gap
 from hubaudit.formats.numpy import read_numpy
-from hubaudit.formats.place import MAX_DEPTH, Budget, Place
+from hubaudit.formats.place import Budget, Place
 from hubaudit.formats.raw import read_pickles, read_uncertain
 from hubaudit.formats.safetensors import read_safetensors
 from hubaudit.formats.sniff import HEAD_SIZE, sniff, sniff_other
@@ -68,10 +68,10 @@ def _read_member(source: Source, place: Place) -> Contents:
 def _read_as(source: Source, format_: Format, place: Place) -> Contents:
     try:
         if (reader := READERS.get(format_)) is not None:
-            return _with_other(source, reader(source, place.member), place)
+            # before the rest: afterwards it may be out of reach
+            other = sniff_other(source.read(0, HEAD_SIZE), source.size)
+            return _with_other(source, reader(source, place.member), other, place)
         if (container := CONTAINERS.get(format_)) is not None:
-            if place.depth >= MAX_DEPTH:
-                return _gap(format_, place, f"archives are read {MAX_DEPTH} deep, not deeper")
             return container(source, place)
     except OutOfReach as error:
         return _gap(format_, place, str(error))
@@ -80,14 +80,13 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
     return Contents(format_)
 
 
-def _with_other(source: Source, contents: Contents, place: Place) -> Contents:
+def _with_other(source: Source, contents: Contents, other: Format, place: Place) -> Contents:
     """Some loaders try other formats before they try a pickle: torch.load takes a tar first."""
-    if contents.format not in (Format.PICKLE, Format.DATA):
-        return contents
-    other = sniff_other(source.read(0, HEAD_SIZE), source.size)
     if contents.format is Format.DATA:
         return _read_as(source, other, place)
-    return contents + _read_as(source, other, place) if other is Format.TAR else contents
+    if contents.format is Format.PICKLE and other is Format.TAR:
+        return contents + _read_as(source, other, place)
+    return contents
 
 
 def _gap(format_: Format, place: Place, why: str) -> Contents:

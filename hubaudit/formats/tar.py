@@ -6,8 +6,8 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 
-from hubaudit.formats.contents import Contents, Format, Gap
-from hubaudit.formats.place import Place
+from hubaudit.formats.contents import Contents, Format, Gap, together
+from hubaudit.formats.place import Place, too_deep
 from hubaudit.formats.sourcefile import SourceFile
 from hubaudit.formats.torch_tar import TORCH_MEMBERS, read_torch_member
 from hubaudit.source import OutOfReach, Source
@@ -32,16 +32,20 @@ _ERRORS = (
 
 def read_tar(source: Source, place: Place) -> Contents:
     """Every member. Links, and names that lead out of the archive, are gaps."""
-    found = Contents(Format.TAR)
+    if place.is_too_deep:
+        return too_deep(Format.TAR, place)
+    parts: list[Contents] = []
     try:
         with tarfile.open(fileobj=SourceFile(source, MAX_HEADER), mode="r:") as archive:
+            # an error further on takes nothing of this away
             for member in _members(archive):
-                found += _read_member(source, member, place)
-            return found + _after(source, archive.offset, place)
+                parts.append(_read_member(source, member, place))  # noqa: PERF401
+            parts.append(_after(source, archive.offset, place))
     except OutOfReach as error:
-        return found + _gap(place.member, str(error))
+        parts.append(_gap(place.member, str(error)))
     except _ERRORS as error:
-        return found + _gap(place.member, f"the tar archive is damaged: {error}")
+        parts.append(_gap(place.member, f"the tar archive is damaged: {error}"))
+    return together(Format.TAR, parts)
 
 
 def _gap(member: str | None, why: str) -> Contents:

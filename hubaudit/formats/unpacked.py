@@ -204,3 +204,23 @@ class UnpackedSource:
         self.problem = problem
         self._done = True
         return b""
+
+
+class HeldSource:
+    """The first `most` bytes of another source, in memory. `is_cut` if that was not all."""
+
+    def __init__(self, source: Source, most: int) -> None:
+        self._chunks: list[bytes] = []  # one bytes object would be copied, and be there twice
+        self.size = 0
+        while self.size < most and (chunk := source.read(self.size, min(KEPT, most - self.size))):
+            self._chunks.append(chunk)
+            self.size += len(chunk)
+        self.is_cut = bool(source.read(self.size, 1))
+
+    def read(self, offset: int, length: int) -> bytes:
+        end = min(offset + length, self.size)
+        if end <= offset:
+            return b""
+        first, last = offset // KEPT, (end - 1) // KEPT
+        data = b"".join(self._chunks[first : last + 1])
+        return data[offset - first * KEPT : end - first * KEPT]

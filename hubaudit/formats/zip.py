@@ -5,21 +5,22 @@ from __future__ import annotations
 import lzma
 import struct
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 
-from hubaudit.formats.contents import Contents, Format, Gap
-from hubaudit.formats.place import MAX_HELD, Place
+from hubaudit.formats.contents import Contents, Format, Gap, together
+from hubaudit.formats.place import MAX_HELD, Place, too_deep
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.formats.sourcefile import SourceFile
 from hubaudit.formats.unpacked import (
     MAX_DICTIONARY,
     Decoder,
+    HeldSource,
     UnpackedSource,
     bzip2_decoder,
     deflate_decoder,
 )
 from hubaudit.source import OutOfReach, Source
-from hubaudit.source.memory import MemorySource
 from hubaudit.source.window import WindowSource
 
 # Bytes of the central directory. zipfile makes objects of ten times that of it: with 100,000 members,
@@ -38,6 +39,8 @@ class _BadMember(ValueError):
 
 def read_zip(source: Source, place: Place) -> Contents:
     """Every member, as what its bytes are."""
+    if place.is_too_deep:
+        return too_deep(Format.ZIP, place)
     try:
         archive = _at_random(source)
         with zipfile.ZipFile(SourceFile(archive, MAX_DIRECTORY)) as directory:
@@ -46,24 +49,27 @@ def read_zip(source: Source, place: Place) -> Contents:
         gap = Gap(place.member, f"not a readable zip archive: {error}")
         return Contents(Format.ZIP, gaps=(gap,))
     overlapping = _overlapping(members)
+    parts = [
+        _read_member(archive, info, place)
+        for index, info in enumerate(members)
+        if index not in overlapping
+    ]
+    if overlapping:
+        said = f"{len(overlapping):,} of its members overlap others and are not read"
+        parts.append(Contents(Format.ZIP, gaps=(Gap(place.member, said),)))
     names = [info.filename for info in members]
-    found = Contents(_format_of(names), gaps=tuple(_duplicates(names, place)))
-    for info in members:
-        if info.header_offset in overlapping:
-            found += _unread(place, info, "it overlaps another member")
-        else:
-            found += _read_member(archive, info, place)
-    return found
+    parts.append(Contents(Format.ZIP, gaps=tuple(_duplicates(names, place))))
+    return together(_format_of(names), parts)
 
 
 def _at_random(source: Source) -> Source:
     """A compressed archive has to be held in memory: its directory is at its end."""
     if not isinstance(source, UnpackedSource):
         return source
-    data = source.read(0, MAX_HELD + 1)
-    if len(data) > MAX_HELD:
+    held = HeldSource(source, MAX_HELD)
+    if held.is_cut:
         raise OutOfReach(f"an archive in compressed data, of over {MAX_HELD:,} bytes")
-    return MemorySource(data)
+    return held
 
 
 def _format_of(names: list[str]) -> Format:
@@ -75,20 +81,19 @@ def _format_of(names: list[str]) -> Format:
 
 def _duplicates(names: list[str], place: Place) -> Iterator[Gap]:
     """Two readers of one name could take different members."""
-    seen: set[str] = set()
-    for name in names:
-        if name.lower() in seen:
-            yield Gap(place.path_of(name), "the archive has two members of this name")
-        seen.add(name.lower())
+    seen = Counter(name.lower() for name in names)
+    for name in dict.fromkeys(names):
+        if (count := seen.pop(name.lower(), 0)) > 1:
+            yield Gap(place.path_of(name), f"the archive has {count} members of this name")
 
 
 def _overlapping(members: list[zipfile.ZipInfo]) -> set[int]:
-    """Offsets of members that begin inside another: a way to make much of little, and to hide."""
+    """Which members begin inside another: a way to make much of little, and to hide."""
     found: set[int] = set()
     end = 0
-    for info in sorted(members, key=lambda info: info.header_offset):
+    for index, info in sorted(enumerate(members), key=lambda item: item[1].header_offset):
         if info.header_offset < end:
-            found.add(info.header_offset)
+            found.add(index)
         # the local header's name and extra field may be longer, but not shorter, than none
         end = max(end, info.header_offset + _LOCAL_HEADER + info.compress_size)
     return found

@@ -191,3 +191,10 @@ def test_compressed_layers_count_as_depth() -> None:
     assert read(data).pickles
     assert not read(data).gaps
     assert read(gzip.compress(data)).gaps
+
+
+def test_data_of_zeros_is_not_too_deep_for_anything() -> None:
+    data = bytes(100)
+    for _ in range(3):
+        data = zipped({"a": data})
+    assert not read(data).gaps
