@@ -259,7 +259,7 @@ def _judge(tally: Tally, number: int, data: bytes, readings: tuple[Reading, ...]
     if why := broken_law(trace, readings):
         tally.misses.append(Miss(number, why, data))
     names = [reading.names for reading in readings]
-    tally.kinds["that import, in the C unpickler"] += any(names)
+    tally.kinds["that import, in the reference"] += any(names)
     tally.kinds["that reach STOP there"] += any(reading.complete for reading in readings)
     tally.kinds["whose import depends on the way of reading"] += len(set(names)) > 1
     tally.kinds["imports there"] += max(map(len, names))
