@@ -44,6 +44,8 @@ UNREADABLE: dict[Format, str] = {
     Format.SEVEN_ZIP: "7z archives need the extra `archives`, which is not there yet",
 }
 
+# Bytes of a zip's end record with the longest comment.
+ZIP_END = 22 + 0xFFFF
 _NAMED_PICKLES = (".pkl", ".pickle")
 
 
@@ -81,12 +83,20 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
 
 
 def _with_other(source: Source, contents: Contents, other: Format, place: Place) -> Contents:
-    """Some loaders try other formats before they try a pickle: torch.load takes a tar first."""
+    """Some loaders see another format first: torch.load a tar, and zip's readers begin at the end."""
     if contents.format is Format.DATA:
         return _read_as(source, other, place)
     if contents.format is Format.PICKLE and other is Format.TAR:
         return contents + _read_as(source, other, place)
+    if contents.trailing and _ends_as_zip(source):
+        return contents + read_zip(source, place)
     return contents
+
+
+def _ends_as_zip(source: Source) -> bool:
+    """Whether there is an end record in the last bytes, where readers look for it (4.3.16)."""
+    tail = source.read(max(0, source.size - ZIP_END), ZIP_END)
+    return b"PK\x05\x06" in tail
 
 
 def _gap(format_: Format, place: Place, why: str) -> Contents:

@@ -174,10 +174,12 @@ def _open_lzma(packed: Source, place: Place) -> Source:
     if packed.read(2, 2) != b"\x05\x00" or len(properties) < 5:
         raise _BadMember("its compressed data is damaged")
     dictionary = int.from_bytes(properties[1:], "little")
-    if dictionary > MAX_DICTIONARY or properties[0] >= 225:
+    if dictionary > MAX_DICTIONARY:
         raise _BadMember(f"unpacking it needs {dictionary:,} bytes of memory")
     rest, lc = divmod(properties[0], 9)
     pb, lp = divmod(rest, 5)
+    if lc + lp > 4 or pb > 4:  # liblzma refuses to begin (`is_lclppb_valid` in lzma_common.h, 5.4)
+        raise _BadMember("its compressed data is damaged")
     chain = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": lc, "lp": lp, "pb": pb}]
 
     def decoder() -> Decoder:

@@ -178,3 +178,16 @@ def test_a_legacy_checkpoint_cut_off_anywhere_is_a_gap() -> None:
     data = torch_legacy(STATE)
     for end in range(16, len(data), 7):
         assert read_torch_legacy(MemorySource(data[:end])).gaps, end
+
+
+def test_an_archive_behind_a_pickle_is_read_too() -> None:
+    data = assemble(("PROTO", 2), "NONE", "STOP") + zipped({"a.pkl": assemble(*PAYLOAD)})
+    contents = read_contents(MemorySource(data), Format.PICKLE)
+    assert ("os", "system") in imports(contents)
+
+
+@pytest.mark.parametrize("properties", [44, 224, 255])
+def test_lzma_properties_that_liblzma_refuses_are_a_gap(properties: int) -> None:
+    data = bytearray(zipped({"a.pkl": assemble(*PAYLOAD)}, zipfile.ZIP_LZMA))
+    data[30 + 5 + 4] = properties
+    assert "damaged" in unzip(bytes(data)).gaps[0].why
