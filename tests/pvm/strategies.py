@@ -236,11 +236,12 @@ def _numbers(w: _Writer) -> None:
     """A run of numbers, long enough to be stepped over, that may end otherwise than usual."""
     count = w.random.choice((63, 64, 65, 200))
     widths = w.random.choice(({"G": 8}, {"K": 1, "M": 2, "J": 4}, {"K": 1, "G": 8}))
-    numbers = [_number_of_opcodes(w, code, widths) for code in w.random.choices([*widths], k=count)]
+    codes = w.random.choices([*widths], k=16)
+    numbers = [_number_of_opcodes(w, code, widths) for code in codes] * (count // 16 + 1)
     end: Instruction = w.random.choice(("APPENDS", "APPENDS", "LIST", "POP_MARK"))
     if end == "APPENDS" and not (w.top("list") or w.top("object")):
         return
-    w.emit("MARK", *numbers, end)
+    w.emit("MARK", *numbers[:count], end)
     if end == "LIST":
         w.stack.append("list")
 

@@ -42,7 +42,7 @@ def test_the_machine_misses_nothing_that_the_c_unpickler_imports() -> None:
 
 
 @given(data=programs)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_well_formed_program_imports_the_same_names_in_the_c_unpickler(
     reference: Reference, data: bytes
 ) -> None:
