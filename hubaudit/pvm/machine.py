@@ -104,18 +104,13 @@ def _loop(m: Machine) -> NoReturn:
                     stack[-1] = (stack[-1],)
                     continue
             elif code >= 0x5D:
-                if code == 0x72:  # LONG_BINPUT
-                    index = UINT4(buffer, pos)[0]
-                    pos += 4
-                    if index == len(memo):
-                        memo.append(stack[-1])
+                if code == 0x72 or code == 0x71:  # LONG_BINPUT, BINPUT
+                    if code == 0x72:
+                        index = UINT4(buffer, pos)[0]
+                        pos += 4
                     else:
-                        m.remember(index)
-                        memo = m.memo
-                    continue
-                if code == 0x71:  # BINPUT
-                    index = buffer[pos]
-                    pos += 1
+                        index = buffer[pos]
+                        pos += 1
                     if index == len(memo):
                         memo.append(stack[-1])
                     else:
