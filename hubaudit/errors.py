@@ -16,7 +16,8 @@
     │   ├── RateLimited           the Hub's limit, longer than we are willing to wait
     │   ├── HubUnreachable        no answer: network, time-out, 5xx
     │   ├── HubAnswerInvalid      an answer that the protocol does not allow
-    │   └── NotCached             offline, and the cache does not hold it
+    │   ├── NotCached             offline, and the cache does not hold it
+    │   └── CacheUnusable         this machine's cache takes nothing: full, read-only, no folder
     ├── FileUnavailable           one listed file cannot be read; the audit goes on, INCOMPLETE
     ├── CassetteError             a cassette cannot be written or read
     │   └── CassetteMiss          a replay asked for a request that was not recorded
@@ -95,6 +96,10 @@ class HubAnswerInvalid(HubError):
 
 
 class NotCached(HubError):
+    pass
+
+
+class CacheUnusable(HubError):
     pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from huggingface_hub.utils import httpx
 
 import hubaudit
-from hubaudit.errors import FileUnavailable, HubauditError
+from hubaudit.errors import CacheUnusable, FileUnavailable, HubauditError
 from hubaudit.events import Downloading
 from hubaudit.hub.access import Access
 from hubaudit.hub.refusals import refusal
@@ -27,7 +28,7 @@ def download(access: Access, repo: RepoRef, file: RepoFile) -> Path:
 
     Its bytes are not verified here: the client checks the length of a download only, and nothing of
     what it finds in the cache. Raises FileUnavailable where only this file cannot be had, and a
-    HubError otherwise.
+    HubError otherwise: CacheUnusable if it is the disk that takes no file.
     """
     try:
         path = _call_client(access, repo, file)
@@ -65,9 +66,25 @@ def _as_ours(access: Access, repo: RepoRef, file: RepoFile, error: Exception) ->
         return unreachable(error, where(access.endpoint))
     if access.offline and isinstance(error, LocalEntryNotFoundError):
         return FileUnavailable(f"{file.path!r} is not in the cache (offline)", hint=_OFFLINE)
+    if isinstance(error, OSError) and error.errno is not None:
+        return _on_disk(access, file, error)
     cause = error.__cause__ or error
     reason = " ".join(str(cause).split())[:300] or type(cause).__name__
     return FileUnavailable(f"{file.path!r} cannot be downloaded: {reason}")
+
+
+# Of the disk, not of one file. A repository that lists both `a` and `a/b` makes the others.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+def _on_disk(access: Access, file: RepoFile, error: OSError) -> HubauditError:
+    """What the local file system refuses. Messages reach reports, so they name no local path."""
+    if error.errno in _NO_ROOM or not access.hf_cache.is_dir():
+        return CacheUnusable(
+            f"the Hugging Face cache cannot be written: {error.strerror}",
+            hint=f"make room in {access.hf_cache}, or name another folder by HF_HUB_CACHE",
+        )
+    return FileUnavailable(f"{file.path!r} cannot be kept in the cache: {error.strerror}")
 
 
 _OFFLINE = "unset HF_HUB_OFFLINE"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,13 @@ import pytest
 from hubaudit.demo.exchange import Answer
 from hubaudit.demo.faults import Alter, Gzip, LeaveOut, Status, WrongBytes
 from hubaudit.demo.hub import HubRepo, StandInHub
-from hubaudit.errors import FileUnavailable, HubAnswerInvalid, HubUnreachable, RevisionMissing
+from hubaudit.errors import (
+    CacheUnusable,
+    FileUnavailable,
+    HubAnswerInvalid,
+    HubUnreachable,
+    RevisionMissing,
+)
 from hubaudit.events import Downloading, Event
 from tests.hub.conftest import FILES, WEIGHTS, Connect, listed, pinned
 
@@ -217,3 +225,38 @@ def test_a_commit_that_vanished_is_no_file_trouble(repo: HubRepo, connect: Conne
     repo.force_push({"other.bin": b"1"})
     with pytest.raises(RevisionMissing):
         client.download(ref, file)
+
+
+def test_a_cache_that_is_no_folder_is_nobodys_file_trouble(
+    connect: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").write_bytes(b"")
+    client = connect(cache_dir=tmp_path / "mine")
+    with pytest.raises(CacheUnusable) as caught:
+        client.download(*listed(client, "pytorch_model.bin"))
+    assert str(tmp_path) not in str(caught.value)  # it may reach a report
+    assert "HF_HUB_CACHE" in caught.value.hint
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_takes_nothing_is_nobodys_file_trouble(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    client = connect()
+    repo, file = listed(client, "pytorch_model.bin")
+
+    def refuse(*_args: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number), "/some/where")
+
+    monkeypatch.setattr("hubaudit.hub.download.hf_hub_download", refuse)
+    with pytest.raises(CacheUnusable, match=os.strerror(number)):
+        client.download(repo, file)
+
+
+def test_a_name_that_no_disk_can_have_is_the_files_own_trouble(connect: Connect) -> None:
+    long = "n" * 300 + ".bin"
+    with StandInHub([HubRepo("org/model", {long: b"x"})]) as hub:
+        client = connect(endpoint=hub.endpoint)
+        with pytest.raises(FileUnavailable, match="name too long") as caught:
+            client.download(*listed(client, long))
+    assert "/snapshots/" not in str(caught.value)
