@@ -274,6 +274,11 @@ def _headers(token: str | bool | None) -> dict[str, str]:
         raise AccessDenied(
             "there is no token on this machine", hint="run `hf auth login`"
         ) from error
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"the file of the token cannot be read: {getattr(error, 'strerror', error)}",
+            hint="it is `token` in the folder HF_HOME, or where HF_TOKEN_PATH says; or set HF_TOKEN",
+        ) from error
     if (
         not headers.get("authorization", "").isascii()
         or not headers.get("authorization", " ").isprintable()

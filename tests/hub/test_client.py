@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,6 +162,17 @@ def test_a_repository_that_the_token_does_not_see_is_missing(connect: Connect) -
     with pytest.raises(RepositoryMissing, match="may not see it") as caught:
         pinned(connect(token="hf_stranger"), "org/secret")
     one_line(caught.value)
+
+
+def test_a_token_file_that_cannot_be_read_is_a_matter_of_settings(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_bytes(b"no folder")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "home" / "token"))
+    with pytest.raises(ConfigError, match="token") as caught:
+        connect(token=None)
+    assert "HF_HOME" in one_line(caught.value) + caught.value.hint
 
 
 def test_a_bad_token_is_named_as_the_reason(connect: Connect) -> None:
