@@ -31,10 +31,10 @@ def pin(access: Access, target: Target, revision: str) -> RepoRef:
         _snapshot(folder, commit).is_dir() or _tree(folder, commit).is_file()
     ):
         cached = sorted(p.name for p in folder.glob("snapshots/*") if _COMMIT.fullmatch(p.name))
-        known = f"the cache has {target.repo_id}@{cached[0]}, " if cached else ""
+        known = f"audit {target.repo_id}@{cached[0]}, which is cached, or " if cached else ""
         raise NotCached(
             f"offline, and the cache does not hold {target.repo_id} at {revision}",
-            hint=f"{known}or unset HF_HUB_OFFLINE",
+            hint=f"{known}unset HF_HUB_OFFLINE",
         )
     return RepoRef(target.repo_id, target.repo_type, revision, commit, access.endpoint)
 
