@@ -8,18 +8,23 @@ state, the loader reads the array from the file: a nested pickle if there are ob
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
 
 from hubaudit.formats.dtypes import is_shape, of_pickled
 from hubaudit.pvm.machine import interpret
+from hubaudit.pvm.render import render
 from hubaudit.pvm.values import Call, Global, Mapping, StopKind, Trace, Value
 from hubaudit.source import Source
 
+NOWHERE = 1 << 63  # an offset beyond all data
 _WRAPPER = "NumpyArrayWrapper"
 # joblib before 0.10: the array is in a file of its own, in the same folder.
 _SIDE_FILE_WRAPPERS = frozenset({"NDArrayWrapper", "ZNDArrayWrapper"})
 _WRAPPERS = _SIDE_FILE_WRAPPERS | {_WRAPPER}
+# Those that every wrapper brings into the memo: they are no text, so nothing is imported by them.
+_CLASSES = _WRAPPERS | {"object", "ndarray", "dtype", "_reconstructor"}
 _FIELDS = frozenset(
     {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
 )
@@ -44,26 +49,54 @@ def read_one(source: Source, start: int) -> Reading:
         return Reading((plain,))
     arrays = _Arrays(source)
     trace = interpret(source, start, after_build=arrays.step_over)
-    if plain.stop.kind is StopKind.LIMIT:
+    breaks = _raises_at(plain)
+    if plain.stop.kind is StopKind.LIMIT and plain.stop.offset < breaks:
         arrays.unknown.append(plain.stop.detail)
     if not arrays.read:
         return Reading((*arrays.nested, plain), tuple(arrays.unknown))
-    also = (plain,) if _does_more(plain, trace, arrays.first) else ()
-    return Reading((*also, *arrays.nested, trace), tuple(arrays.unknown))
+    traces = (*arrays.nested, trace)
+    if _does_more(plain, traces, range(arrays.first, breaks)):
+        traces = (plain, *traces)
+    return Reading(traces, tuple(arrays.unknown))
 
 
 def _last_part(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _does_more(plain: Trace, trace: Trace, where: int) -> bool:
-    """Whether the array's bytes, taken for opcodes, make sense. joblib's own break at once."""
-    if any(called.offset >= where and _is_callable(called) for called in plain.calls):
+def _raises_at(plain: Trace) -> int:
+    """Where `pickle.load` certainly raises, though the machine goes on: beyond all data if nowhere.
+
+    In the pickle of an array of objects, read with the memo of the outer one, classes stand where
+    STACK_GLOBAL needs texts.
+    """
+    for computed in plain.computed:
+        for operand in (computed.module, computed.name):
+            if isinstance(operand, Global) and _last_part(operand.name) in _CLASSES:
+                return computed.offset
+    return NOWHERE
+
+
+def _does_more(plain: Trace, joblibs: Iterable[Trace], where: range) -> bool:
+    """Whether the array's bytes, taken for opcodes, do what `joblib.load` does not.
+
+    Numbers break at once; the pickle of an array of objects begins with the same calls.
+    """
+    if any(computed.offset in where for computed in plain.computed):
         return True
-    imported = plain.imports.keys() - trace.imports.keys()
-    return bool(len(plain.computed) > len(trace.computed)) or any(
-        all(part.isidentifier() for part in ".".join(name).split(".")) for name in imported
+    calls = {_key(call) for call in plain.calls if call.offset in where and _is_callable(call)}
+    if calls and calls - {_key(call) for trace in joblibs for call in trace.calls}:
+        return True
+    imported = {name for trace in joblibs for name in trace.imports}
+    return any(
+        found.offset in where and all(part.isidentifier() for part in ".".join(name).split("."))
+        for name, found in plain.imports.items()
+        if name not in imported
     )
+
+
+def _key(call: Call) -> tuple[int, str]:
+    return call.offset, render(call)
 
 
 def _is_callable(called: Call) -> bool:

@@ -158,3 +158,28 @@ def test_old_arrays_are_in_other_files_which_are_read_if_they_are_here(
     contents = read(program)
     assert SYSTEM in imports(contents)
     assert len(contents.gaps) == gaps
+
+
+def test_objects_that_use_their_own_memo_are_no_computed_import() -> None:
+    """`pickle.load` would take a class from the wrapper's memo there, and raise."""
+    nested = assemble(
+        *(("PROTO", 4), ("SHORT_BINUNICODE", "collections"), "MEMOIZE", "NONE", "MEMOIZE", "POP"),
+        *(("SHORT_BINUNICODE", "OrderedDict"), "STACK_GLOBAL", "EMPTY_TUPLE", "REDUCE", "POP"),
+        *(("BINGET", 0), ("SHORT_BINUNICODE", "deque"), "STACK_GLOBAL", "STOP"),
+    )
+    wrapper = array_wrapper(OBJECTS, (1,))
+    head = assemble(("PROTO", 4), wrapper[0], "MEMOIZE", *wrapper[1:])
+    contents = read(head + nested + b".")
+    assert len(contents.pickles) == 2
+    assert imports(contents) >= {("collections", "OrderedDict"), ("collections", "deque")}
+    assert not contents.gaps
+
+
+def test_objects_that_use_the_memo_of_the_wrapper_are_read_as_pickle_load_does() -> None:
+    nested = assemble(
+        *(("PROTO", 4), ("SHORT_BINUNICODE", "collections"), "MEMOIZE", "POP"),
+        *(("BINGET", 0), ("SHORT_BINUNICODE", "system"), "STACK_GLOBAL", "STOP"),
+    )
+    wrapper = array_wrapper(OBJECTS, (1,))
+    head = assemble(("PROTO", 4), ("SHORT_BINUNICODE", "os"), "MEMOIZE", "POP", *wrapper)
+    assert SYSTEM in imports(read(head + nested + b"."))
