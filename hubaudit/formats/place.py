@@ -10,8 +10,8 @@ from hubaudit.source import OutOfReach, Source
 
 # Archives and compressed layers in one another. A `.nemo` is gzip, tar, and a torch zip: three.
 MAX_DEPTH = 3
-# Bytes that one file may unpack to, all its members together: some seconds even for bzip2. The largest
-# joblib files of forests that were met unpack to half of it.
+# Bytes that one file may unpack to, all its members together: measured on bombs of zeros, 4.5 s for gzip
+# and bzip2, 5.3 s for xz. What libraries write may be more, and is then a gap.
 MAX_UNPACKED = 2 << 30
 # Bytes of an unpacked archive that are held in memory, because it has to be read at random.
 MAX_HELD = 64 << 20

@@ -17,7 +17,7 @@ from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.values import Global, Trace, Value
 from hubaudit.source import Source
 
-MAX_ENTRIES = 10_000  # of storages or tensors; models of that time had hundreds
+MAX_ENTRIES = 10_000  # of storages or tensors; as many take 0.14 s
 
 
 def read_torch_member(source: Source, name: str, member: str) -> Contents | None:

@@ -13,7 +13,7 @@ from hubaudit.source import OutOfReach, Source
 
 # Size of a stream whose end was not reached: more than any file has.
 UNKNOWN = 1 << 62
-PIECE = 16 * 1024  # packed bytes taken at a time; larger ones were not faster
+PIECE = 16 * 1024  # packed bytes taken at a time, and the most that is gone through byte by byte
 CHUNK = 64 * 1024  # unpacked bytes at most at a time, so that a bomb cannot go off in one step
 KEPT = (
     4 << 20
