@@ -77,7 +77,7 @@ def _with_likelier_hint(error: HubauditError, target: str) -> HubauditError:
     """What the user probably meant when the Hub has no such repository: a local path, or a command."""
     if _is_local(target):
         error.hint = f"for the local path: hubaudit scan {quote(target)}"
-    elif close := get_close_matches(target, (*names.COMMANDS, *names.RESERVED), n=1):
+    elif close := get_close_matches(target, names.COMMANDS, n=1):
         error.hint = f"if you meant the command, it is spelled: hubaudit {close[0]}"
     return error
 

@@ -290,7 +290,7 @@ def test_a_missing_repository_that_is_a_local_path_gets_the_command_for_it(
 
 @pytest.mark.parametrize(
     ("typed", "command"),
-    [("adit", "audit"), ("scna", "scan"), ("demos", "demo"), ("sweeep", "sweep")],
+    [("adit", "audit"), ("scna", "scan"), ("demos", "demo")],
 )
 def test_a_missing_repository_that_looks_like_a_command_is_told_apart(
     typed: str, command: str, run: Run, fake: FakePipeline
@@ -300,10 +300,11 @@ def test_a_missing_repository_that_looks_like_a_command_is_told_apart(
     assert advice == f"hint: if you meant the command, it is spelled: hubaudit {command}"
 
 
-def test_an_ordinary_missing_repository_keeps_the_hint_of_the_hub_layer(
-    run: Run, fake: FakePipeline
+@pytest.mark.parametrize("target", ["org/model", "sweep", "sweeep"])
+def test_a_missing_repository_that_is_like_no_command_keeps_the_hint_of_the_hub_layer(
+    target: str, run: Run, fake: FakePipeline
 ) -> None:
-    assert run("org/model").err.splitlines()[1] == "hint: check the spelling"
+    assert run("audit", target).err.splitlines()[1] == "hint: check the spelling"
 
 
 @pytest.mark.parametrize("target", ["x" * 5_000, "nul\0"])
