@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hubaudit.formats.compressed import compressed
 from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.nested import read_nested
 from hubaudit.formats.numpy import read_numpy
 from hubaudit.formats.place import Budget, Place
 from hubaudit.formats.raw import read_pickles, read_uncertain
@@ -72,7 +73,9 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
         if (reader := READERS.get(format_)) is not None:
             # before the rest: afterwards it may be out of reach
             other = sniff_other(source.read(0, HEAD_SIZE), source.size)
-            return _with_other(source, reader(source, place.member), other, place)
+            contents = reader(source, place.member)
+            contents += read_nested(source, contents, place)
+            return _with_other(source, contents, other, place)
         if (container := CONTAINERS.get(format_)) is not None:
             return container(source, place)
     except OutOfReach as error:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from hubaudit.pvm import text
+from hubaudit.pvm.embedded import HEAD_SIZE, MOST, Embedded, Spelling, begins_as_file, spelled_out
+from hubaudit.pvm.opcodes import OPCODES, Argument
 from hubaudit.pvm.values import (
     Call,
     ComputedImport,
@@ -53,6 +55,8 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+_WITHOUT_ARGUMENT = frozenset(op.code for op in OPCODES if op.argument is Argument.NONE)
 
 # joblib reads an array's bytes after the BUILD of a placeholder. Asked after each BUILD: the object,
 # the offset after the BUILD, and whether a frame goes on there. The answer is how many bytes the
@@ -117,6 +121,8 @@ class Machine:
             raise Halt(StopKind.LIMIT, f"over {self.limits.opcode_bytes} bytes of opcodes")
         self.buffer = self.source.read(at, WINDOW)
         self.base, self.pos = at, 0
+        for begin, end, spelling in spelled_out(self.buffer):
+            self.embed(at + begin, end - begin, spelling)
         is_last = at + len(self.buffer) >= self.source.size
         self.edge = len(self.buffer) if is_last else len(self.buffer) - MARGIN
 
@@ -146,7 +152,9 @@ class Machine:
 
         How far it reached is not known exactly. That is no harm: nothing is read beyond it.
         """
-        reached = self.base + self.pos + IN_PLACE
+        reached = self.base + self.pos
+        if self.source.read(self.offset, 1) not in _WITHOUT_ARGUMENT:
+            reached += IN_PLACE
         if kind is StopKind.TRUNCATED or reached > self.source.size:
             reached = self.source.size
         if 0 < self.frame_end < reached:
@@ -214,7 +222,19 @@ class Machine:
             raise Halt(StopKind.TRUNCATED, f"the data ends inside {size} bytes of {kind}")
         kept = self.source.read(at, size if size <= KEEP else HEAD)
         self.pos += size
+        if begins_as_file(kept):
+            self.embed(at, size, "bytes")
+        elif size > KEEP:  # not in any window
+            for begin, _, spelling in spelled_out(kept):
+                self.embed(at + begin, size - begin, spelling)
         return kept if size <= KEEP else Skipped(kind, size, at, kept)
+
+    def embed(self, offset: int, size: int, spelling: Spelling) -> None:
+        """Note a pickle in a constant. Windows overlap, so that one may be seen twice."""
+        known = self.trace.embedded
+        if len(known) < MOST and not any(one.offset == offset for one in known[-8:]):
+            head = self.source.read(offset, min(size, HEAD_SIZE))
+            known.append(Embedded(offset, size, spelling, head))
 
     def push_text(self, size: int) -> None:
         payload = self.constant("str", size)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from hubaudit.pvm.embedded import Embedded
+
 Value = object
 
 
@@ -164,8 +166,8 @@ class Trace:
     """Everything one pickle does, in order. Offsets count from the start of the source.
 
     `imports` has every `(module, name)` that the unpickler would pass to `find_class`. `calls` has
-    every REDUCE, OBJ, INST, NEWOBJ, NEWOBJ_EX and BUILD. `end` is the offset after the last byte
-    that was read.
+    every REDUCE, OBJ, INST, NEWOBJ, NEWOBJ_EX and BUILD. `embedded` are pickles in constants. `end` is
+    the offset after the last byte that was read.
     """
 
     start: int
@@ -173,6 +175,7 @@ class Trace:
     computed: list[ComputedImport] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     persistent_ids: list[PersistentId] = field(default_factory=list)
+    embedded: list[Embedded] = field(default_factory=list)
     protocol: int = 0
     notes: list[str] = field(default_factory=list)
     result: Value = None

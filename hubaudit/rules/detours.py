@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from hubaudit.pvm.values import Call, Global, PersistentId, Value
+from hubaudit.pvm.embedded import begins_as_file
+from hubaudit.pvm.values import Call, Global, PersistentId, Skipped, Value
 from hubaudit.rules.names import Use, canonical
 
 Reached = tuple[tuple[Global, Use], ...]
@@ -132,6 +133,20 @@ def _typing_item(args: tuple[Value, ...]) -> Reached | None:
             return None
 
 
+def _nested_pickle(args: tuple[Value, ...]) -> Reached | None:
+    """`_load_from_bytes(b)` of torch/storage.py is `torch.load` of the bytes, in every pickled tensor.
+
+    `formats/nested.py` reads them as a file of their own, so that they are judged as one.
+    """
+    match args:
+        case (bytes(payload),):
+            return () if begins_as_file(payload) else None
+        case (Skipped(kind="bytes", head=head),):
+            return () if begins_as_file(head) else None
+        case _:
+            return None
+
+
 _CONSTRUCTS_FIRST = _first(Use.CONSTRUCTED)
 _CALLS_FIRST = _first(Use.CALLED)
 
@@ -140,6 +155,7 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         ("builtins", "getattr"): _attribute,
         ("builtins", "type"): _one_argument,
         ("builtins", "iter"): _one_argument,
+        ("torch.storage", "_load_from_bytes"): _nested_pickle,
         ("functools", "partial"): _first(Use.NAMED),
         ("operator", "getitem"): _typing_item,
         ("_operator", "getitem"): _typing_item,

@@ -1,0 +1,70 @@
+"""Pickles in the constants of a pickle, found by the machine (`pvm/embedded.py`) and read in their turn.
+
+The outer unpickler does not run them. Whoever hands the constant to another one does: a function that the
+pickle calls (`torch.storage._load_from_bytes` in every pickled tensor), or the code that loaded it.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from hubaudit.formats.contents import Contents, Gap, together
+from hubaudit.formats.place import Place, too_deep
+from hubaudit.pvm.embedded import MOST, Embedded
+from hubaudit.source import OutOfReach, Source
+from hubaudit.source.memory import MemorySource
+from hubaudit.source.window import WindowSource
+
+
+def read_nested(source: Source, outer: Contents, place: Place) -> Contents:
+    """What `outer`, which was read from `source`, has in its constants: only what imports something.
+
+    A constant that imports nothing is data, whether it is whole or not.
+    """
+    parts = []
+    for pickle in outer.pickles:
+        if len(pickle.trace.embedded) == MOST:
+            gap = Gap(pickle.member, f"more than {MOST:,} pickles in its constants")
+            parts.append(Contents(outer.format, gaps=(gap,)))
+        for found in pickle.trace.embedded:
+            inner = _open(source, found)
+            if inner is not None:
+                parts.append(_read(inner, outer, place.inside(f"@{found.offset}")))
+    return together(outer.format, parts)
+
+
+def _read(inner: Source, outer: Contents, place: Place) -> Contents:
+    if place.is_too_deep:
+        return too_deep(outer.format, place)
+    contents = place.read(inner, place)
+    imports = any(pickle.trace.imports or pickle.trace.computed for pickle in contents.pickles)
+    unread_inside = any(gap.member != place.member for gap in contents.gaps)
+    return contents if imports or unread_inside else Contents(outer.format)
+
+
+def _open(source: Source, found: Embedded) -> Source | None:
+    if found.spelling == "bytes":
+        return _open_bytes(source, found)
+    try:
+        if found.spelling == "base64":
+            text = found.head.rstrip(b"=")
+            return MemorySource(base64.b64decode(text[: len(text) // 4 * 4] + _rest(text)))
+        return MemorySource(bytes.fromhex(found.head[: found.size // 2 * 2].decode("ascii")))
+    except ValueError:  # a long text that only begins like this
+        return None
+
+
+def _open_bytes(source: Source, found: Embedded) -> Source:
+    if found.size == len(found.head):
+        return MemorySource(found.head)
+    try:
+        source.read(found.offset, 1)
+    except OutOfReach:
+        return MemorySource(found.head)
+    return WindowSource(source, found.offset, found.size)
+
+
+def _rest(text: bytes) -> bytes:
+    """The last, incomplete group of base64 with the padding that belongs to it."""
+    rest = text[len(text) // 4 * 4 :]
+    return rest + b"=" * (4 - len(rest)) if len(rest) > 1 else b""
