@@ -16,8 +16,7 @@ from hubaudit.config import DEFAULT_POLICY, Policy
 from hubaudit.errors import AuditFailed, AuditIncomplete, FileUnavailable, HubError, PathError
 from hubaudit.events import FileRead, Finished, Listed, Listener, Pinned, Sniffed, ignore
 from hubaudit.formats.contents import Contents, Format, Gap
-from hubaudit.formats.raw import read_pickles
-from hubaudit.formats.read import read_contents
+from hubaudit.formats.read import read_file, read_promised
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.hub.client import HubClient
 from hubaudit.hub.targets import parse_target
@@ -96,14 +95,29 @@ def scan(
 
 
 def require(
-    target: str | Target, *, policy: Policy = DEFAULT_POLICY, **how: object
+    target: str | Target,
+    *,
+    revision: str | None = None,
+    repo_type: RepoType | None = None,
+    token: str | bool | None = None,
+    endpoint: str | None = None,
+    policy: Policy = DEFAULT_POLICY,
+    listener: Listener = ignore,
 ) -> dict[str, str]:
     """The keyword arguments with which `from_pretrained` loads just what was audited.
 
-    Takes what `audit` takes. Raises AuditFailed or AuditIncomplete if the verdict is not good
-    enough, with the report as `.report`.
+    Raises AuditFailed or AuditIncomplete if the verdict is not good enough, with the report as
+    `.report`, and what `audit` raises.
     """
-    report = audit(target, policy=policy, **how)  # type: ignore[arg-type]
+    report = audit(
+        target,
+        revision=revision,
+        repo_type=repo_type,
+        token=token,
+        endpoint=endpoint,
+        policy=policy,
+        listener=listener,
+    )
     if report.verdict is Verdict.FAIL:
         raise AuditFailed(report, hint="read the findings before anything loads this commit")
     if report.verdict is Verdict.INCOMPLETE:
@@ -276,9 +290,10 @@ def _sniff_all(
     """Every file with the format that its first bytes show; those named like pickles first."""
     ordered = sorted(listed, key=lambda file: (not promises_pickle(file.path), file.path))
     most = files.most_sniffed
-    with ThreadPoolExecutor(_SNIFF_THREADS) as pool:
-        found = list(_as_they_come(pool, files, ordered[:most], listener))
-    yield from found
+    # without `with`, which would wait for threads that are stuck in a read when this one is interrupted
+    pool = ThreadPoolExecutor(_SNIFF_THREADS)
+    yield from list(_as_they_come(pool, files, ordered[:most], listener))
+    pool.shutdown()
     for file in ordered[most:]:
         yield file, FileUnavailable(f"only the first {most} files are looked at")
 
@@ -322,24 +337,13 @@ def _examine(
             whole = how in (ReadHow.CACHE, ReadHow.LOCAL) or file.size <= HEAD_SIZE
             verified = _verify(file, source) if whole else None
             digest = file.sha256 or (sha256_of(source) if whole else None)
-            contents = _read(source, file)
+            # sniffed again: what was looked at first may not be the bytes that are here now
+            read = read_promised if promises_pickle(file.path) else read_file
+            contents = read(source)
     except FileUnavailable as error:
         return _unavailable(file, found, listed, error)
     role = load_role(file, contents.format, listed)
     return _judge(file, role, how, contents, verified, digest)
-
-
-def _read(source: Source, file: RepoFile) -> Contents:
-    """Sniffed again: what was looked at first may not be the bytes that are here now."""
-    found = sniff(source.read(0, HEAD_SIZE), source.size)
-    contents = read_contents(source, found)
-    if contents.format not in (Format.DATA, Format.TEXT) or not promises_pickle(file.path):
-        return contents
-    as_pickle = read_pickles(source)
-    if as_pickle.pickles[0].trace.imports or not as_pickle.gaps:
-        return as_pickle
-    why = "named like a pickle, but its first bytes are those of no format that is known"
-    return Contents(contents.format, gaps=(Gap(None, why),))
 
 
 def _verify(file: RepoFile, source: Source) -> bool | None:

@@ -10,7 +10,8 @@ from hubaudit.formats.read import CONTAINERS, UNREADABLE
 from hubaudit.model import ReadHow, RepoFile
 
 # What torch.load, pickle.load and joblib.load are given. `.bin` is for anything, so it counts only
-# with the names that transformers, diffusers, PEFT and accelerate give to checkpoints.
+# with the names that transformers, diffusers, PEFT and accelerate give to checkpoints. A plain `model.bin`
+# is as often CTranslate2's or fastText's: its bytes have to say what it is.
 _PICKLE_SUFFIXES = frozenset(
     {".pkl", ".pickle", ".pt", ".pth", ".pt2", ".ckpt", ".joblib", ".dill", ".ot"}
 )
@@ -18,7 +19,7 @@ _PICKLE_SUFFIXES = frozenset(
 _COMPRESSION_SUFFIXES = frozenset({".gz", ".gzip", ".bz2", ".xz", ".lzma", ".z", ".zlib", ".zip"})
 _CHECKPOINT_STEMS = (
     "pytorch_model",
-    "model",
+    "model-0",  # …0001-of-00002
     "adapter_model",
     "optimizer",
     "scheduler",

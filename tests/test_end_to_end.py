@@ -279,7 +279,7 @@ def test_a_payload_found_before_the_hub_failed_still_fails(
     hubaudit: Hubaudit, repo: HubRepo
 ) -> None:
     armed, other = torch_zip_of(ARMED, []), torch_zip(state_dict(WEIGHTS)) + b" " * 100_000
-    repo.commit({"a.bin": armed, "model.bin": armed, "z.pt": other})
+    repo.commit({"a.bin": armed, "model.pt": armed, "z.pt": other})
     hubaudit.hub.fault(Status(500), method="GET", path=r"/resolve/.*/z\.pt", skip=1)
     hubaudit.hub.fault(Status(500), method="HEAD", path=r"/resolve/.*/z\.pt")
     report = hubaudit.json(MAIN, code=1)

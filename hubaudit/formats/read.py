@@ -50,9 +50,26 @@ ZIP_END = 22 + 0xFFFF
 _NAMED_PICKLES = (".pkl", ".pickle")
 
 
+def read_file(source: Source) -> Contents:
+    """What is in a file, by its bytes alone. Never raises for what they say."""
+    return read_contents(source, sniff(source.read(0, HEAD_SIZE), source.size))
+
+
 def read_contents(source: Source, format_: Format) -> Contents:
-    """What is in a file that `sniff` took for `format_`. Never raises for what the bytes say."""
+    """What is in a file that `sniff` took for `format_`."""
     return _read_as(source, format_, Place(_read_member, Budget()))
+
+
+def read_promised(source: Source) -> Contents:
+    """What is in a file whose name promises a pickle, so that somebody will unpickle it."""
+    contents = read_file(source)
+    if contents.format not in (Format.DATA, Format.TEXT):
+        return contents
+    as_pickle = read_pickles(source)
+    if as_pickle.pickles[0].trace.imports or not as_pickle.gaps:
+        return as_pickle
+    why = "named like a pickle, but its first bytes are those of no format that is known"
+    return Contents(contents.format, gaps=(Gap(None, why),))
 
 
 def _read_member(source: Source, place: Place) -> Contents:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 import zlib
 
@@ -16,8 +17,11 @@ HEAD_SIZE = (
     8192  # bytes; a tar header is 512, and a pickle's first global stands in its first lines
 )
 
-# `MAGIC_NUMBER` of torch/serialization.py (2.13), pickled with protocol 2, as torch.save writes it.
-TORCH_LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# `MAGIC_NUMBER` of torch/serialization.py (2.13), pickled with protocol 2, or with another if the caller
+# of torch.save asked for it.
+_TORCH_LEGACY = re.compile(
+    rb"\x80[\x02-\x05](?:\x95.{8})?\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL
+)
 
 # No unpickler gets anywhere with these: the first byte is no opcode, or one that needs a stack, or
 # (`P`) a persistent id, which raises where the loaders of archives did not come first.
@@ -61,7 +65,7 @@ def sniff(head: bytes, size: int) -> Format:
     """The format of a file of `size` bytes that begins with `head` (up to HEAD_SIZE bytes of it)."""
     if size == 0:
         return Format.EMPTY
-    if head.startswith(TORCH_LEGACY_MAGIC):
+    if _TORCH_LEGACY.match(head):
         return Format.TORCH_LEGACY
     for prefix, format_ in _PREFIXES:
         if head.startswith(prefix):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
-from hubaudit.formats.raw import why_stopped
+from hubaudit.formats.raw import read_pickles, why_stopped
 from hubaudit.formats.torch_storage import storages_of
 from hubaudit.formats.unpacked import length_of
 from hubaudit.pvm.machine import interpret
@@ -35,8 +35,16 @@ def read_torch_legacy(source: Source, member: str | None = None) -> Contents:
     if end > size:
         gap = Gap(member, f"the storages are cut off at byte {size}")
         return Contents(Format.TORCH_LEGACY, pickles, gaps=(gap,))
-    trailing = (Trailing(member, end, size - end),) if end < size else ()
-    return Contents(Format.TORCH_LEGACY, pickles, trailing)
+    contents = Contents(Format.TORCH_LEGACY, pickles)
+    return contents if end == size else contents + _behind(source, member, end, size)
+
+
+def _behind(source: Source, member: str | None, end: int, size: int) -> Contents:
+    """What a second `torch.load` of the same open file would read: more pickles, or no pickle at all."""
+    more = read_pickles(source, member, start=end)
+    if any(pickle.trace.complete or pickle.trace.imports for pickle in more.pickles):
+        return more
+    return Contents(Format.TORCH_LEGACY, trailing=(Trailing(member, end, size - end),))
 
 
 def _traces(source: Source) -> Iterator[Trace]:

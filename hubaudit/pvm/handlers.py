@@ -220,21 +220,23 @@ def _list(m: Machine) -> None:
 def _append(m: Machine) -> None:
     m.need(2)
     item = m.stack.pop()
-    extend(m.stack[-1], [item])
+    extend(m, m.stack[-1], [item])
 
 
 def _appends(m: Machine) -> None:
     items = m.pop_mark()
     m.need(1)
-    extend(m.stack[-1], items)
+    extend(m, m.stack[-1], items)
 
 
-def extend(target: Value, items: list[Value]) -> None:
-    """`target.extend(items)`. On anything but a list it is a method that we do not know."""
+def extend(m: Machine, target: Value, items: list[Value]) -> None:
+    """`target.extend(items)`. On anything but a list or set it is a method that we do not know."""
     if type(target) is list:
         target += items
-    elif isinstance(target, Call | SetOf):
+    elif isinstance(target, SetOf | Call):
         target.add_items(items)
+    elif items:
+        m.call("APPENDS", target, (items,))
 
 
 def _empty_dict(m: Machine) -> None:
@@ -250,18 +252,20 @@ def _setitem(m: Machine) -> None:
     m.need(3)
     items = m.stack[-2:]
     del m.stack[-2:]
-    _set_items(m.stack[-1], items)
+    _set_items(m, m.stack[-1], items)
 
 
 def _setitems(m: Machine) -> None:
     items = _even(m, m.pop_mark())
     m.need(1)
-    _set_items(m.stack[-1], items)
+    _set_items(m, m.stack[-1], items)
 
 
-def _set_items(target: Value, flat: list[Value]) -> None:
+def _set_items(m: Machine, target: Value, flat: list[Value]) -> None:
     if isinstance(target, Mapping | Call):
         target.add_pairs(flat)
+    elif flat:
+        m.call("SETITEMS", target, (Mapping(flat),))
 
 
 def _even(m: Machine, items: list[Value]) -> list[Value]:

@@ -126,12 +126,12 @@ def _loop(m: Machine) -> NoReturn:
                     if type(target) is list:
                         target.append(last)
                     else:
-                        extend(target, [last])
+                        extend(m, target, [last])
                     continue
                 if code == 0x65:  # APPENDS
                     items = stack
                     stack = m.stack = marks.pop()
-                    extend(stack[-1], items)
+                    extend(m, stack[-1], items)
                     continue
                 if code == 0x74:  # TUPLE
                     items = stack
@@ -178,7 +178,7 @@ def _step_over_numbers(m: Machine, pos: int) -> int:
     if run is None or not m.marks[-1]:
         return pos
     m.stack = m.marks.pop()
-    extend(m.stack[-1], [Run(run.end() - pos - 1, m.base + pos)])
+    extend(m, m.stack[-1], [Run(run.end() - pos - 1, m.base + pos)])
     return run.end()
 
 

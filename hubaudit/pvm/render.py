@@ -66,6 +66,10 @@ def _call(call: Call, depth: int) -> str:
     match call.how:
         case "BUILD":
             return f"{target}.__setstate__({_arguments(call, depth)})"
+        case "APPENDS":
+            return f"{target}.extend({_arguments(call, depth)})"
+        case "SETITEMS":
+            return f"{target}.update({_arguments(call, depth)})"
         case "NEWOBJ" | "NEWOBJ_EX":
             separator = ", " if call.args not in ((), None) or call.kwargs else ""
             return f"{target}.__new__({target}{separator}{_arguments(call, depth)})"

@@ -166,8 +166,9 @@ class Trace:
     """Everything one pickle does, in order. Offsets count from the start of the source.
 
     `imports` has every `(module, name)` that the unpickler would pass to `find_class`. `calls` has
-    every REDUCE, OBJ, INST, NEWOBJ, NEWOBJ_EX and BUILD. `embedded` are pickles in constants. `end` is
-    the offset after the last byte that was read.
+    every REDUCE, OBJ, INST, NEWOBJ, NEWOBJ_EX and BUILD, and APPENDS and SETITEMS on what is neither
+    list, set, dict nor made before. `embedded` are pickles in constants. `end` is the offset after the
+    last byte that was read.
     """
 
     start: int

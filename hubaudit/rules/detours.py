@@ -147,6 +147,22 @@ def _nested_pickle(args: tuple[Value, ...]) -> Reached | None:
             return None
 
 
+def _reconstructor(args: tuple[Value, ...]) -> Reached | None:
+    """`copyreg._reconstructor(cls, base, state)`: `base.__new__(cls, state)`, then `base.__init__`.
+
+    Unless the base is `object`, that is as good as a call of it.
+    """
+    match args:
+        case (cls, base, _):
+            constructed, called = _name(cls, Use.CONSTRUCTED), _name(base, Use.CALLED)
+            if constructed is None or called is None:
+                return None
+            plain = canonical(called[0][0].module, called[0][0].name) == ("builtins", "object")
+            return constructed if plain else constructed + called
+        case _:
+            return None
+
+
 _CONSTRUCTS_FIRST = _first(Use.CONSTRUCTED)
 _CALLS_FIRST = _first(Use.CALLED)
 
@@ -159,7 +175,7 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         ("functools", "partial"): _first(Use.NAMED),
         ("operator", "getitem"): _typing_item,
         ("_operator", "getitem"): _typing_item,
-        ("copyreg", "_reconstructor"): _CONSTRUCTS_FIRST,
+        ("copyreg", "_reconstructor"): _reconstructor,
         ("copyreg", "__newobj__"): _CONSTRUCTS_FIRST,
         ("copyreg", "__newobj_ex__"): _CONSTRUCTS_FIRST,
         ("numpy.core", "_ufunc_reconstruct"): _imported_by_text,

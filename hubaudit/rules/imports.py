@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hubaudit.model import Confidence, Finding, NameClass, Severity
 from hubaudit.pvm.render import render
-from hubaudit.pvm.values import ComputedImport
+from hubaudit.pvm.values import ComputedImport, Global
 from hubaudit.rules.base import Evidence, Rule, unless_never_loaded
 from hubaudit.rules.names import Use
 from hubaudit.rules.uses import NameUse
@@ -20,8 +20,14 @@ def _check_dangerous(rule: Rule, evidence: Evidence) -> Iterator[Finding]:
     for use in evidence.uses:
         if use.name_class is NameClass.DANGEROUS and use.entry is not None:
             severity = use.entry.severity or Severity.HIGH
-            message = f"{_VERBS[use.use]} {use.qualified}: {use.entry.why}"
+            message = f"{_VERBS[use.use]} {_spelled(use)}: {use.entry.why}"
             yield _about(rule, evidence, use, severity, message)
+
+
+def _spelled(use: NameUse) -> str:
+    """As people know it, and as it stands in the file if that is something else."""
+    known = render(Global(use.module, use.name))
+    return known if known == use.qualified else f"{known} (as {use.qualified})"
 
 
 def _check_unlisted(rule: Rule, evidence: Evidence) -> Iterator[Finding]:

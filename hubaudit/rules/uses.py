@@ -136,9 +136,9 @@ def _use_of(call: Call) -> Use:
     match call.how:
         case "NEWOBJ" | "NEWOBJ_EX":
             return Use.CONSTRUCTED
-        case "BUILD":
-            # BUILD of an object made before says no more of its class; BUILD of the class itself
-            # sets the attributes of the class.
+        case "BUILD" | "APPENDS" | "SETITEMS":
+            # Of an object made before they say no more of its class. Of the class itself BUILD sets
+            # the attributes, and the others call a method.
             return Use.CALLED if isinstance(call.function, Global) else Use.NAMED
         case _:
             return Use.CALLED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
 from collections.abc import Mapping
 
@@ -12,6 +13,7 @@ from hubaudit.demo.assemble import Instruction, assemble
 from hubaudit.demo.checkpoints import floats, state_dict, torch_legacy, torch_zip
 from hubaudit.formats.contents import Contents, Format
 from hubaudit.formats.read import read_contents
+from hubaudit.formats.sniff import sniff
 from hubaudit.formats.torch_legacy import read_torch_legacy
 from hubaudit.formats.torch_storage import storages_of
 from hubaudit.source.memory import MemorySource
@@ -170,8 +172,21 @@ def test_a_legacy_checkpoint_is_five_pickles_and_its_storages() -> None:
 
 def test_what_hides_behind_the_storages_of_a_legacy_checkpoint_is_trailing() -> None:
     data = torch_legacy(STATE)
-    contents = read_torch_legacy(MemorySource(data + assemble(*PAYLOAD)))
-    assert [(t.offset, t.size) for t in contents.trailing] == [(len(data), len(assemble(*PAYLOAD)))]
+    contents = read_torch_legacy(MemorySource(data + b"\xff" * 5))
+    assert [(t.offset, t.size) for t in contents.trailing] == [(len(data), 5)]
+
+
+def test_a_second_checkpoint_behind_the_storages_is_read_too() -> None:
+    contents = read_torch_legacy(MemorySource(torch_legacy(STATE) + torch_legacy(STATE)))
+    assert len(contents.pickles) == 10
+    armed = read_torch_legacy(MemorySource(torch_legacy(STATE) + assemble(*PAYLOAD)))
+    assert ("os", "system") in imports(armed)
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_the_magic_number_is_known_in_every_protocol(protocol: int) -> None:
+    magic = pickle.dumps(0x1950A86A20F9469CFC6C, protocol)
+    assert sniff(magic + b"rest", 1000) is Format.TORCH_LEGACY
 
 
 def test_a_legacy_checkpoint_cut_off_anywhere_is_a_gap() -> None:

@@ -318,3 +318,30 @@ def test_partial_is_followed_to_what_is_called_in_the_end() -> None:
         *("TUPLE2", "REDUCE", "EMPTY_TUPLE", "REDUCE", "STOP"),
     )
     assert only("unlisted-import", seen).severity is Severity.HIGH
+
+
+@pytest.mark.parametrize("base", ["own", "os"])
+def test_a_reconstructor_with_another_base_than_object_calls_it(base: str) -> None:
+    seen = evidence(
+        ("GLOBAL", "copyreg", "_reconstructor"),
+        ("GLOBAL", "own", "Thing"),
+        ("GLOBAL", base, "system"),
+        ("BINUNICODE", "true"),
+        "TUPLE3",
+        "REDUCE",
+        "STOP",
+    )
+    found = max(rules.check(seen), key=lambda finding: -finding.severity.rank)
+    assert found.severity.rank <= Severity.HIGH.rank
+    assert f"{base}.system" in found.message
+
+
+@pytest.mark.parametrize("method", [("NONE", "APPEND"), ("MARK", "NONE", "NONE", "SETITEMS")])
+def test_a_method_of_an_unlisted_global_is_a_call(method: tuple[Instruction, ...]) -> None:
+    seen = evidence(("GLOBAL", "own", "registry"), *method, "STOP")
+    assert only("unlisted-import", seen).severity is Severity.HIGH
+
+
+def test_posix_is_said_to_be_os_and_as_what_it_stands_there() -> None:
+    found = only("dangerous-import", evidence(("GLOBAL", "posix", "system"), *TRUE, "STOP"))
+    assert found.message.startswith("calls os.system (as posix.system): ")
