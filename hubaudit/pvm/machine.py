@@ -73,6 +73,7 @@ def _loop(m: Machine) -> NoReturn:
     """
     stack, marks, memo = m.stack, m.marks, m.memo
     buffer, pos, safe = m.buffer, m.pos, m.safe
+    met = m.trace.opcodes
     try:
         for _ in range(m.limits.opcodes):
             if pos >= safe:
@@ -82,6 +83,8 @@ def _loop(m: Machine) -> NoReturn:
             code = buffer[pos]
             pos += 1
             if code >= 0x80:
+                if code not in met:
+                    met[code] = m.base + pos - 1
                 if code == 0x8C:  # SHORT_BINUNICODE, and the MEMOIZE that picklers write after it
                     end = pos + 1 + buffer[pos]
                     payload = buffer[pos + 1 : end]
@@ -164,6 +167,8 @@ def _loop(m: Machine) -> NoReturn:
                         stack = m.stack
                     continue
             m.pos, m.offset = pos, m.base + pos - 1
+            if code not in met:
+                met[code] = m.offset
             _HANDLERS[code](m)
             pos, stack, safe, memo = m.pos, m.stack, m.safe, m.memo
     finally:

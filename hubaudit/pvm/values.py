@@ -167,7 +167,9 @@ class Trace:
 
     `imports` has every `(module, name)` that the unpickler would pass to `find_class`. `calls` has
     every REDUCE, OBJ, INST, NEWOBJ, NEWOBJ_EX and BUILD, and APPENDS and SETITEMS on what is neither
-    list, set, dict nor made before. `embedded` are pickles in constants. `end` is the offset after the
+    list, set, dict nor made before. `embedded` are pickles in constants. `opcodes` has, by its code, the
+    offset at which each kind of opcode was run first; not those of protocols 0 to 2 that the machine's
+    loop does in place, nor a MEMOIZE that follows a SHORT_BINUNICODE. `end` is the offset after the
     last byte that was read.
     """
 
@@ -177,6 +179,7 @@ class Trace:
     calls: list[Call] = field(default_factory=list)
     persistent_ids: list[PersistentId] = field(default_factory=list)
     embedded: list[Embedded] = field(default_factory=list)
+    opcodes: dict[int, int] = field(default_factory=dict)
     protocol: int = 0
     notes: list[str] = field(default_factory=list)
     result: Value = None

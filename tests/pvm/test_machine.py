@@ -449,3 +449,10 @@ def test_too_many_opcodes_are_a_limit_and_not_a_pass() -> None:
 def test_too_many_opcodes_are_a_limit_whatever_they_are() -> None:
     trace = interpret(MemorySource(b"(" * 3 * WINDOW), limits=Limits(opcodes=1000))
     assert trace.stop.kind is StopKind.LIMIT
+
+
+def test_opcodes_of_later_protocols_are_noted_where_they_are_first() -> None:
+    trace = run("NONE", ("SHORT_BINUNICODE", "a"), "MEMOIZE", ("SHORT_BINUNICODE", "b"), "TUPLE3")
+    assert trace.opcodes[0x8C] == 1
+    padded = interpret(MemorySource(b"N0" * WINDOW + b"\x95\0\0\0\0\0\0\0\0N."))
+    assert padded.opcodes == {0x4E: 0, 0x30: 1, 0x95: 2 * WINDOW, 0x2E: 2 * WINDOW + 10}
