@@ -104,7 +104,7 @@ class CacheUnusable(HubError):
 
 
 class FileUnavailable(HubauditError):
-    pass
+    """The message says of "it" what is wrong; who catches it knows which file that is."""
 
 
 class CassetteError(HubauditError):

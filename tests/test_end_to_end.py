@@ -426,3 +426,10 @@ def test_ctrl_c_while_the_hub_does_not_answer_ends_at_once_with_130(hubaudit: Hu
     assert stdout == ""
     assert "Traceback" not in stderr
     assert "limits the rate of requests" in stderr
+
+
+@pytest.mark.parametrize("endpoint", ["http://[", "nonsense", "ftp://example", "http://"])
+def test_an_endpoint_that_is_none_is_undecided(hubaudit: Hubaudit, endpoint: str) -> None:
+    done = hubaudit(MAIN, env={"HF_ENDPOINT": endpoint})
+    assert_undecided(done)
+    assert "defect" not in done.stderr

@@ -35,7 +35,7 @@ def download(access: Access, repo: RepoRef, file: RepoFile) -> Path:
     except (httpx.HTTPError, httpx.InvalidURL, *_CLIENT_STUMBLES) as error:
         raise _as_ours(access, repo, file, error) from error
     if path.relative_to(access.hf_cache).parts[1:3] != ("snapshots", repo.commit_hash):
-        raise FileUnavailable(f"{file.path!r} was served from another commit")
+        raise FileUnavailable("it was served from another commit")
     return path
 
 
@@ -65,26 +65,26 @@ def _as_ours(access: Access, repo: RepoRef, file: RepoFile, error: Exception) ->
     if isinstance(error, httpx.TransportError):
         return unreachable(error, where(access.endpoint))
     if access.offline and isinstance(error, LocalEntryNotFoundError):
-        return FileUnavailable(f"{file.path!r} is not in the cache (offline)", hint=_OFFLINE)
+        return FileUnavailable("it is not in the cache (offline)", hint=_OFFLINE)
     if isinstance(error, OSError) and error.errno is not None:
-        return _on_disk(access, file, error)
+        return _on_disk(access, error)
     cause = error.__cause__ or error
     reason = " ".join(str(cause).split())[:300] or type(cause).__name__
-    return FileUnavailable(f"{file.path!r} cannot be downloaded: {reason}")
+    return FileUnavailable(f"it cannot be downloaded: {reason}")
 
 
 # Of the disk, not of one file. A repository that lists both `a` and `a/b` makes the others.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 
 
-def _on_disk(access: Access, file: RepoFile, error: OSError) -> HubauditError:
+def _on_disk(access: Access, error: OSError) -> HubauditError:
     """What the local file system refuses. Messages reach reports, so they name no local path."""
     if error.errno in _NO_ROOM or not access.hf_cache.is_dir():
         return CacheUnusable(
             f"the Hugging Face cache cannot be written: {error.strerror}",
             hint=f"make room in {access.hf_cache}, or name another folder by HF_HUB_CACHE",
         )
-    return FileUnavailable(f"{file.path!r} cannot be kept in the cache: {error.strerror}")
+    return FileUnavailable(f"it cannot be kept in the cache: {error.strerror}")
 
 
 _OFFLINE = "unset HF_HUB_OFFLINE"
@@ -101,7 +101,7 @@ def _progress(access: Access, file: RepoFile) -> Any:
         def update(self, n: float | None = 1) -> None:
             self._received += int(n or 0)
             if self._received > file.size:  # the client would go on until the disk is full
-                raise FileUnavailable(f"{file.path!r} is longer than the {file.size} bytes listed")
+                raise FileUnavailable(f"it is longer than the {file.size} bytes listed")
             access.listener(Downloading(file.path, self._received, file.size))
 
         def __enter__(self) -> Self:

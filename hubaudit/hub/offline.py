@@ -66,9 +66,9 @@ def reader(access: Access, repo: RepoRef, file: RepoFile) -> Callable[[int, int]
                 opened.seek(start)
                 data = opened.read(end - start)
         except (OSError, ValueError) as error:
-            raise FileUnavailable(f"{file.path!r} is not in the cache (offline)") from error
+            raise FileUnavailable("it is not in the cache (offline)") from error
         if len(data) != end - start:
-            raise FileUnavailable(f"{file.path!r} is shorter in the cache than it should be")
+            raise FileUnavailable("it is shorter in the cache than it should be")
         return data
 
     return fetch

@@ -124,7 +124,7 @@ class RangeReader:
         return self._failed(f"{where(url)} answered {status}")
 
     def _failed(self, why: str) -> FileUnavailable:
-        return FileUnavailable(f"{self._path!r}: {why}")
+        return FileUnavailable(why)
 
 
 def _read(response: httpx.Response, most: int) -> bytes:

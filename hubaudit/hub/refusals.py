@@ -57,7 +57,7 @@ def refusal(asked: Asked, status: int, headers: Mapping[str, str]) -> HubauditEr
         case "RepoNotFound":
             return _no_repository(asked)
         case "EntryNotFound" if asked.path is not None:
-            return FileUnavailable(f"the Hub lists {asked.path!r} but does not have it")
+            return FileUnavailable("the Hub lists it but does not have it")
     if text.lower().rstrip(".") == _DISABLED:
         return AccessDenied(f"{asked.repo_id} is disabled by the Hub", hint=f"see {asked.page}")
     if text.lower().rstrip(".") == _BAD_TOKEN:
@@ -82,7 +82,7 @@ def _by_status(asked: Asked, status: int, text: str, content_type: str) -> Hubau
     if status >= 500:
         return HubUnreachable(answered, hint="the Hub has a problem: try again later")
     if asked.path is not None:
-        return FileUnavailable(f"{asked.path!r}: {answered}")
+        return FileUnavailable(answered)
     if status == 404 and "html" not in content_type.lower():
         return _no_repository(asked)
     return HubAnswerInvalid(answered, hint=f"is {asked.endpoint} a Hub? check HF_ENDPOINT")

@@ -124,13 +124,6 @@ def test_every_module_of_the_standard_library_was_looked_at() -> None:
     assert sorted(sys.stdlib_module_names - reviewed - listed) == []
 
 
-def test_the_catalogue_is_read_in_less_than_a_quarter_of_a_second() -> None:
-    # 25 to 40 ms on the machine it was written on; the rest is room for a slow runner.
-    start = time.perf_counter()
-    Catalogue(rows())
-    assert time.perf_counter() - start < 0.25
-
-
 def test_the_digest_is_that_of_the_data_and_does_not_move() -> None:
     assert len(catalogue_digest()) == 64
     assert catalogue_digest() == catalogue_digest()
