@@ -16,6 +16,7 @@ from hubaudit.cli import console, names
 from hubaudit.cli.audit import audit
 from hubaudit.cli.demo import demo
 from hubaudit.cli.errors import UNDECIDED, Job, guard
+from hubaudit.cli.rules import explain, rules
 from hubaudit.cli.scan import scan
 from hubaudit.errors import UsageError
 
@@ -33,6 +34,8 @@ app = typer.Typer(
 )
 app.command(epilog=_EXIT_CODES)(audit)
 app.command(epilog=_EXIT_CODES)(scan)
+app.command()(rules)
+app.command()(explain)
 app.command()(demo)
 
 # The parser's usage errors have no name in typer's API; this is the nearest that has one.

@@ -26,11 +26,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`summary`: what it finds, one sentence. `advice`: what to do, one sentence, imperative."""
+    """`summary`: what it finds, one sentence. `advice`: what to do, one sentence, imperative.
+
+    `worst` is the highest severity that it gives.
+    """
 
     id: str
     summary: str
     advice: str
+    worst: Severity
     references: tuple[str, ...]
     check: Callable[[Rule, Evidence], Iterator[Finding]]
 

@@ -23,6 +23,7 @@ DIGEST_MISMATCH = Rule(
     id="digest-mismatch",
     summary="A file's bytes do not have the hash that the commit's listing gives.",
     advice="Delete the file from the cache and audit again; if it stays, do not trust this source.",
+    worst=Severity.CRITICAL,
     references=("CWE-354", "CWE-345"),
     check=_check_digest,
 )

@@ -74,6 +74,7 @@ DANGEROUS_IMPORT = Rule(
     id="dangerous-import",
     summary="A pickle imports or calls something that runs code, opens files or the network.",
     advice="Do not load this file; use a safetensors copy, and report the repository to the Hub.",
+    worst=Severity.CRITICAL,
     references=_REFERENCES,
     check=_check_dangerous,
 )
@@ -82,6 +83,7 @@ UNLISTED_IMPORT = Rule(
     id="unlisted-import",
     summary="A pickle imports a name that the catalogue does not know.",
     advice="Read what the named class or function does when it is loaded before you load the file.",
+    worst=Severity.HIGH,
     references=_REFERENCES,
     check=_check_unlisted,
 )
@@ -90,6 +92,7 @@ COMPUTED_IMPORT = Rule(
     id="computed-import",
     summary="A pickle imports a name that it computes, so that nobody can read it beforehand.",
     advice="Do not load this file: ordinary libraries never write such a pickle.",
+    worst=Severity.HIGH,
     references=_REFERENCES,
     check=_check_computed,
 )

@@ -60,6 +60,7 @@ BROKEN_PICKLE = Rule(
     id="broken-pickle",
     summary="A pickle breaks off before its end; the unpickler runs what comes before.",
     advice="Do not load this file; get it again, or from somebody who can say what it should hold.",
+    worst=Severity.MEDIUM,
     references=("CWE-502", "AML.T0010.003"),
     check=_check_broken,
 )
@@ -68,6 +69,7 @@ TRAILING_DATA = Rule(
     id="trailing-data",
     summary="Bytes follow that belong to nothing in the file.",
     advice="Compare the file with the one that its author published: loaders ignore such bytes.",
+    worst=Severity.LOW,
     references=("CWE-506", "AML.T0010.003"),
     check=_check_trailing,
 )
@@ -76,6 +78,7 @@ WRONG_EXTENSION = Rule(
     id="wrong-extension",
     summary="A pickle carries the name of another format.",
     advice="Do not load this file: nobody gives a pickle another format's name by accident.",
+    worst=Severity.HIGH,
     references=("CWE-646", "AML.T0074"),
     check=_check_extension,
 )

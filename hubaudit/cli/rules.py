@@ -1,0 +1,96 @@
+"""`hubaudit rules` and `hubaudit explain`: what there is to find, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hubaudit.cli import console, options
+from hubaudit.cli.errors import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubaudit.rules import Rule
+
+_Form = Annotated[
+    options.FormatName, typer.Option("--format", "-f", help="How the list is written.")
+]
+_Topic = Annotated[
+    str,
+    typer.Argument(
+        metavar="RULE",
+        show_default=False,
+        help="A rule, by the name that the report gives it, or `incident`.",
+    ),
+]
+
+
+def rules(form: _Form = "text") -> Job:
+    """List the rules: what each finds, and the worst severity that it gives."""
+
+    def job() -> int:
+        from hubaudit.rules import RULES
+
+        console.write(_as_json(RULES) if form == "json" else _as_table(RULES, console.columns()))
+        return 0
+
+    return job
+
+
+def explain(topic: _Topic) -> Job:
+    """Explain a rule: what it is, how it is exploited, what to do, when it is a false alarm.
+
+    `hubaudit explain incident` says what to do if a file with a critical finding was loaded.
+    """
+
+    def job() -> int:
+        from hubaudit.errors import UsageError
+        from hubaudit.rules.pages import names, page
+
+        found = page(topic)
+        if found is None:
+            raise UsageError(f"there is no rule {topic}", hint=_likelier(topic, names()))
+        console.write(found)
+        return 0
+
+    return job
+
+
+def _likelier(topic: str, names: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(topic, names, n=1)
+    return f"perhaps: hubaudit explain {close[0]}" if close else "see hubaudit rules"
+
+
+def _as_table(rules: Sequence[Rule], width: int) -> str:
+    from textwrap import wrap
+
+    rows = [("RULE", "WORST", "WHAT IT FINDS")]
+    rows += [(rule.id, rule.worst.value, rule.summary) for rule in rules]
+    names, severities = (max(len(row[column]) for row in rows) for column in (0, 1))
+    indent = names + severities + 4
+    lines = []
+    for name, severity, summary in rows:
+        first, *more = wrap(summary, max(width - indent, 20))
+        lines.append(f"{name:<{names}}  {severity:<{severities}}  {first}")
+        lines += [" " * indent + line for line in more]
+    return "\n".join([*lines, "", "More on one of them: hubaudit explain RULE", ""])
+
+
+def _as_json(rules: Sequence[Rule]) -> str:
+    import json
+
+    rows = [
+        {
+            "rule": rule.id,
+            "worst": rule.worst.value,
+            "summary": rule.summary,
+            "advice": rule.advice,
+            "references": list(rule.references),
+        }
+        for rule in rules
+    ]
+    return json.dumps(rows, indent=2) + "\n"
