@@ -405,27 +405,36 @@ def test_nothing_of_the_caller_reaches_the_audited_process(hubaudit: Hubaudit) -
     assert os.environ.get("HF_ENDPOINT") != hubaudit.env["HF_ENDPOINT"]
 
 
-def test_ctrl_c_while_the_hub_does_not_answer_ends_at_once_with_130(hubaudit: Hubaudit) -> None:
-    hubaudit.hub.fault(rate_limited(200), path="/resolve")
+@pytest.mark.parametrize("effect", [rate_limited(200), Stall()], ids=["rate limit", "stall"])
+def test_ctrl_c_while_the_hub_does_not_answer_ends_at_once_with_130(
+    hubaudit: Hubaudit, effect: Any
+) -> None:
+    hubaudit.hub.fault(effect, path="/resolve")
     process = subprocess.Popen(
         [sys.executable, "-m", "hubaudit", MAIN],
-        env=hubaudit.env,
+        env=hubaudit.env | {"HF_HUB_ETAG_TIMEOUT": "60", "HF_HUB_DOWNLOAD_TIMEOUT": "60"},
         cwd=hubaudit.home,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
     )
     deadline = time.monotonic() + 30
-    while not [r for r in hubaudit.hub.requests if r.status == 429]:
+    while not [r for r in hubaudit.hub.requests if "/resolve" in r.path]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = process.communicate(timeout=20)  # far less than any time-out above
     assert process.returncode == 130
     assert stdout == ""
     assert "Traceback" not in stderr
-    assert "limits the rate of requests" in stderr
+
+
+def test_a_rate_limit_is_waited_for_visibly(hubaudit: Hubaudit) -> None:
+    hubaudit.hub.fault(rate_limited(1), path="/tree/", times=1)
+    done = hubaudit(MAIN)
+    assert done.returncode == 0
+    assert "limits the rate of requests" in done.stderr
 
 
 @pytest.mark.parametrize("endpoint", ["http://[", "nonsense", "ftp://example", "http://"])
