@@ -61,7 +61,7 @@ def _read(unpacked: UnpackedSource, place: Place, format_: Format) -> Contents:
         gaps.append(Gap(inside.member, str(error)))
     if unpacked.problem is not None:
         gaps.append(Gap(place.member, unpacked.problem))
-    return Contents(format_, found.pickles, found.trailing, tuple(gaps))
+    return Contents(format_, found.pickles, found.trailing, tuple(gaps), found.oddities)
 
 
 def _behind_header(source: Source) -> Source:

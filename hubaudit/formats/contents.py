@@ -69,12 +69,34 @@ class Gap:
     why: str
 
 
+class OddityKind(StrEnum):
+    """What can be odd about a container."""
+
+    DISAGREEMENT = "disagreement"  # two readers of it would see different things
+    HIDDEN = "hidden"  # a member that some readers do not see
+    LEADS_OUT = "leads-out"  # a name or link out of the folder that it is unpacked in
+    EXPANSION = "expansion"  # it unpacks to more than is read
+    TORCHSCRIPT_CODE = "torchscript-code"
+    PACKAGE_CODE = "package-code"  # Python, in an archive of torch.package
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """`offset` counts bytes from the start of the container; `detail` is a sentence without its end."""
+
+    kind: OddityKind
+    member: str | None
+    offset: int | None
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Contents:
     format: Format
     pickles: tuple[PickleRead, ...] = ()
     trailing: tuple[Trailing, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    oddities: tuple[Oddity, ...] = ()
 
     def __add__(self, other: Contents) -> Contents:
         """What two readers found in the same file. The format is the left one's."""
@@ -86,8 +108,10 @@ def together(format_: Format, parts: Iterable[Contents]) -> Contents:
     pickles: list[PickleRead] = []
     trailing: list[Trailing] = []
     gaps: list[Gap] = []
+    oddities: list[Oddity] = []
     for part in parts:
         pickles += part.pickles
         trailing += part.trailing
         gaps += part.gaps
-    return Contents(format_, tuple(pickles), tuple(trailing), tuple(gaps))
+        oddities += part.oddities
+    return Contents(format_, tuple(pickles), tuple(trailing), tuple(gaps), tuple(oddities))

@@ -21,14 +21,18 @@ class Budget:
     """What is left of `MAX_UNPACKED` for one file. Shared by everything inside it."""
 
     def __init__(self, unpacked: int = MAX_UNPACKED) -> None:
-        self._most = unpacked
+        self.most = unpacked
         self._left = unpacked
 
     def spend(self, unpacked: int) -> None:
         """Raises OutOfReach once it is used up."""
         self._left -= unpacked
         if self._left < 0:
-            raise OutOfReach(f"the file unpacks to more than {self._most:,} bytes")
+            raise OutOfReach(f"the file unpacks to more than {self.most:,} bytes")
+
+    @property
+    def is_spent(self) -> bool:
+        return self._left < 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hubaudit.formats.compressed import compressed
-from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind
 from hubaudit.formats.nested import read_nested
 from hubaudit.formats.numpy import read_numpy
 from hubaudit.formats.place import Budget, Place
@@ -57,7 +57,12 @@ def read_file(source: Source) -> Contents:
 
 def read_contents(source: Source, format_: Format) -> Contents:
     """What is in a file that `sniff` took for `format_`."""
-    return _read_as(source, format_, Place(_read_member, Budget()))
+    budget = Budget()
+    contents = _read_as(source, format_, Place(_read_member, budget))
+    if not budget.is_spent:
+        return contents
+    oddity = Oddity(OddityKind.EXPANSION, None, None, f"it unpacks to over {budget.most:,} bytes")
+    return contents + Contents(format_, oddities=(oddity,))
 
 
 def read_promised(source: Source) -> Contents:

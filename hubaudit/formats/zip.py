@@ -1,65 +1,48 @@
-"""Zip archives: torch checkpoints, TorchScript, `.npz`, and any other archive with pickles in it."""
+"""Zip archives: torch checkpoints, TorchScript, `.npz`, and any other archive with pickles in it.
+
+Loaders read them by the directory at the end, in two ways, or by the local headers before the members.
+Every member is read in each of these ways in which it comes out differently.
+"""
 
 from __future__ import annotations
 
-import lzma
-import struct
-import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from hubaudit.formats.contents import Contents, Format, Gap, together
-from hubaudit.formats.place import MAX_HELD, Place, too_deep
+from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind, Trailing, together
+from hubaudit.formats.paths import leads_out, link_leads_out
+from hubaudit.formats.place import MAX_HELD, Budget, Place, too_deep
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
-from hubaudit.formats.sourcefile import SourceFile
-from hubaudit.formats.unpacked import (
-    MAX_DICTIONARY,
-    Decoder,
-    HeldSource,
-    UnpackedSource,
-    bzip2_decoder,
-    deflate_decoder,
-)
+from hubaudit.formats.unpacked import HeldSource, UnpackedSource
+from hubaudit.formats.zip_compare import UNREADABLE_BITS, compare
+from hubaudit.formats.zip_holes import Hole, holes_between, search
+from hubaudit.formats.zip_index import Index, read_index
+from hubaudit.formats.zip_members import BadMember, open_member
+from hubaudit.formats.zip_records import Entry, read_local
 from hubaudit.source import OutOfReach, Source
-from hubaudit.source.window import WindowSource
 
-# Bytes of the central directory, enough for some 100,000 members. zipfile makes objects of it that take
-# about eight times as much: measured, 55 MB for a directory of 7 MB.
-MAX_DIRECTORY = 8 << 20
-# Members that a torch loader reads as raw numbers: `<name>/data/<key>`. Some begin like archives.
-_TENSOR_FOLDER = "/data/"
 _PICKLED = frozenset({Format.PICKLE, Format.UNCERTAIN, Format.TORCH_LEGACY})
-_LOCAL_HEADER = 30  # bytes, before name and extra field (APPNOTE.TXT 6.3.10, 4.3.7)
-_ENCRYPTED = 0x1 | 0x40  # flag bits, also that of strong encryption (4.4.4)
-
-
-class _BadMember(ValueError):
-    """The member cannot be unpacked; the message says why."""
+# Bytes of a member whose checksum is checked: pickles in checkpoints are smaller, and it only tells
+# whether loaders agree.
+MAX_CHECKED = 16 << 20
+# Members may lie over each other. All together they are read as if the archive were twice as long.
+_TWICE = 2
+_SMALL = 1 << 20  # bytes that may be read in any case
+_LONGEST_LINK = 4096  # bytes, PATH_MAX of Linux
+_LINK, _KIND = 0xA000, 0xF000  # of the Unix mode in the upper half of the external attributes
 
 
 def read_zip(source: Source, place: Place) -> Contents:
     """Every member, as what its bytes are."""
     if place.is_too_deep:
         return too_deep(Format.ZIP, place)
-    try:
-        archive = _at_random(source)
-        with zipfile.ZipFile(SourceFile(archive, MAX_DIRECTORY)) as directory:
-            members = directory.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
-        gap = Gap(place.member, f"not a readable zip archive: {error}")
-        return Contents(Format.ZIP, gaps=(gap,))
-    overlapping = _overlapping(members)
-    parts = [
-        _read_member(archive, info, place)
-        for index, info in enumerate(members)
-        if index not in overlapping
-    ]
-    if overlapping:
-        said = f"{len(overlapping):,} of its members overlap others and are not read"
-        parts.append(Contents(Format.ZIP, gaps=(Gap(place.member, said),)))
-    names = [info.filename for info in members]
-    parts.append(Contents(Format.ZIP, gaps=tuple(_duplicates(names, place))))
-    return together(_format_of(names), parts)
+    archive = _at_random(source)
+    index = read_index(archive)
+    if not index.entries and index.end is not None and index.problems:
+        return Contents(Format.ZIP, gaps=tuple(_problems(index, place)))
+    return _Walk(archive, place, index).read()
 
 
 def _at_random(source: Source) -> Source:
@@ -72,117 +55,250 @@ def _at_random(source: Source) -> Source:
     return held
 
 
-def _format_of(names: list[str]) -> Format:
-    bases = {name.rpartition("/")[2] for name in names}
-    if "data.pkl" not in bases:
-        return Format.ZIP
-    return Format.TORCHSCRIPT if "constants.pkl" in bases else Format.TORCH_ZIP
+def _problems(index: Index, place: Place) -> Iterator[Gap]:
+    for problem in index.problems:
+        yield Gap(place.member, f"not a readable zip archive: {problem}")
 
 
-def _duplicates(names: list[str], place: Place) -> Iterator[Gap]:
-    """Two readers of one name could take different members."""
-    seen = Counter(name.lower() for name in names)
-    for name in dict.fromkeys(names):
-        if (count := seen.pop(name.lower(), 0)) > 1:
-            yield Gap(place.path_of(name), f"the archive has {count} members of this name")
+class _Walk:
+    """One archive, read from its first header to its last."""
+
+    def __init__(self, archive: Source, place: Place, index: Index) -> None:
+        self._archive = archive
+        self._place = place
+        self._index = index
+        self._left = _TWICE * archive.size + _SMALL
+        self._skipped = 0
+        self._parts: list[Contents] = []
+        self._names = {entry.path for entry in index.entries}
+        self._lowered = {name.lower() for name in self._names}
+        self._is_torch = any(name.rpartition("/")[2] == "data.pkl" for name in self._lowered)
+
+    def read(self) -> Contents:
+        for said in self._index.disagreements:
+            self._odd(OddityKind.DISAGREEMENT, None, None, said)
+        self._parts.append(Contents(Format.ZIP, gaps=tuple(_problems(self._index, self._place))))
+        spans = list(self._read_members())
+        self._read_holes([*spans, *self._index.spans])
+        self._judge_names()
+        if self._skipped:
+            said = f"{self._skipped:,} of its members are too much, together, and are not read"
+            self._gap(None, said)
+        return together(self._format, self._parts)
+
+    @property
+    def _format(self) -> Format:
+        if not self._is_torch:
+            return Format.ZIP
+        is_script = any(name.rpartition("/")[2] == "constants.pkl" for name in self._lowered)
+        return Format.TORCHSCRIPT if is_script else Format.TORCH_ZIP
+
+    def _odd(self, kind: OddityKind, name: str | None, offset: int | None, said: str) -> None:
+        oddity = Oddity(kind, self._path_of(name), offset, said)
+        self._parts.append(Contents(Format.ZIP, oddities=(oddity,)))
+
+    def _gap(self, name: str | None, why: str) -> None:
+        self._parts.append(Contents(Format.ZIP, gaps=(Gap(self._path_of(name), why),)))
+
+    def _path_of(self, name: str | None) -> str | None:
+        return self._place.member if name is None else self._place.path_of(name)
+
+    def _read_members(self) -> Iterator[tuple[int, int]]:
+        """Reads every member that a directory names; yields the bytes that each takes."""
+        end = overlapping = 0
+        before: Entry | None = None
+        for entry in self._index.entries:
+            local = read_local(self._archive, entry.header)
+            if local is None:
+                self._gap(entry.path, "there is no header where the directory says")
+                continue
+            compared = compare(self._archive, entry, local)
+            for said in compared.differences:
+                self._odd(OddityKind.DISAGREEMENT, entry.path, None, f"its local header: {said}")
+            is_other_size = before is not None and _same_place(before, entry)
+            overlapping += entry.header < end and not is_other_size
+            for reading in compared.readings:
+                is_first = reading is compared.readings[0] and not is_other_size
+                self._read(reading, entry.path if is_first else self._other_path(reading))
+            yield entry.header, compared.end
+            assert local.data is not None
+            end = max(end, local.data + entry.packed)
+            before = entry
+        if overlapping:
+            said = f"{overlapping:,} of its members begin inside others"
+            self._odd(OddityKind.DISAGREEMENT, None, None, said)
+
+    def _other_path(self, reading: Entry) -> str:
+        """A name for a second reading, so that what is found in it is told apart."""
+        if reading.path not in self._names:
+            return reading.path
+        return f"{reading.path} (as {reading.packed:,} bytes at {reading.header:,})"
+
+    def _read(self, entry: Entry, path: str) -> None:
+        self._judge_path(entry, path)
+        if entry.path.endswith("/") and entry.unpacked == 0 == entry.packed:
+            return
+        self._left -= entry.packed
+        if self._left < 0 or (entry.method and self._place.budget.is_spent):
+            self._skipped += 1
+            return
+        try:
+            member = open_member(self._archive, entry, self._place.budget)
+            found = self._read_opened(member, entry, path)
+        except (BadMember, OutOfReach) as error:
+            self._gap(path, str(error))
+            return
+        if isinstance(member, UnpackedSource):
+            found += self._unpacking_gaps(member, found, entry, path)
+        if entry.flags & UNREADABLE_BITS:
+            found = self._encrypted(found, path)
+        self._parts.append(found)
+        assert entry.data is not None
+        if entry.data + entry.packed > self._archive.size:
+            self._gap(path, "it is cut off")
+        elif found.pickles and not entry.flags & UNREADABLE_BITS:
+            self._check(entry, path)
+
+    def _read_opened(self, member: Source, entry: Entry, path: str) -> Contents:
+        if self._is_storage(entry.path):
+            found = sniff(member.read(0, HEAD_SIZE), member.size)
+            if found not in _PICKLED:
+                return Contents(found)
+        found_inside = self._place.read(member, self._place.inside(path))
+        if entry.attributes >> 16 & _KIND == _LINK:
+            target = member.read(0, _LONGEST_LINK).decode("utf-8", "replace")
+            if link_leads_out(entry.path, target):
+                said = f"it is a link out of the archive, to {target}"
+                self._odd(OddityKind.LEADS_OUT, path, None, said)
+        return found_inside
+
+    def _is_storage(self, name: str) -> bool:
+        """`m/data/0` beside `m/data.pkl`: torch reads raw numbers there. Some begin like archives."""
+        folder, _, key = name.rpartition("/")
+        return bool(key) and f"{folder}.pkl" in self._names
+
+    def _unpacking_gaps(
+        self, member: UnpackedSource, found: Contents, entry: Entry, path: str
+    ) -> Contents:
+        """What unpacking a member to its end shows, where its end matters."""
+        why = None
+        try:
+            if found.pickles:
+                member.finish()
+        except OutOfReach as error:
+            why = str(error)
+        else:
+            if member.problem is not None:
+                why = member.problem
+            elif found.pickles and member.size != entry.unpacked:
+                said = f"{member.size:,} bytes, not the {entry.unpacked:,} that the directory says"
+                why = f"it unpacks to {said}"
+        gaps = () if why is None else (Gap(self._path_of(path), why),)
+        return Contents(Format.ZIP, gaps=gaps)
+
+    def _encrypted(self, found: Contents, path: str) -> Contents:
+        """Some loaders pass over the flag, so that what is not encrypted in fact is loaded."""
+        gap = Gap(self._path_of(path), "it is encrypted")
+        in_fact = [p for p in found.pickles if p.trace.complete or p.trace.imports]
+        if not in_fact and not found.oddities:
+            return Contents(found.format, gaps=(gap,))
+        said = "it is marked as encrypted, but its bytes are a plain pickle"
+        oddity = Oddity(OddityKind.DISAGREEMENT, self._path_of(path), None, said)
+        return found + Contents(found.format, gaps=(gap,), oddities=(oddity,))
+
+    def _check(self, entry: Entry, path: str) -> None:
+        """torch does not check sums, zipfile does; torch can be told to write zeros in their place.
+
+        (`MINIZ_DISABLE_ZIP_READER_CRC32_CHECKS` in its CMakeLists.txt; `set_crc32_options`, 2.6.)
+        """
+        if entry.unpacked > MAX_CHECKED or (entry.crc == 0 and self._is_torch):
+            return
+        try:
+            member = open_member(self._archive, entry, Budget(MAX_CHECKED))
+            data = member.read(0, entry.unpacked)
+        except (BadMember, OutOfReach):
+            return
+        if zlib.crc32(data) != entry.crc:
+            said = "its checksum is another, so that some loaders refuse it and others do not"
+            self._odd(OddityKind.DISAGREEMENT, path, None, said)
+
+    def _read_holes(self, spans: list[tuple[int, int]]) -> None:
+        size = self._archive.size
+        places = holes_between(spans, size, size if self._index.end is None else self._index.end)
+        holes, is_all = search(self._archive, places)
+        for hole in holes:
+            for entry in hole.hidden:
+                self._read_hidden(entry)
+            if self._index.end is not None:
+                self._judge_hole(hole)
+        if not is_all:
+            self._gap(None, "there are too many bytes between its members to look at all of them")
+
+    def _read_hidden(self, entry: Entry) -> None:
+        if self._index.end is not None:
+            said = f"{entry.path} stands in the archive, but not in its directory"
+            self._odd(OddityKind.HIDDEN, None, entry.header, said)
+        self._read(entry, self._other_path(entry))
+
+    def _judge_hole(self, hole: Hole) -> None:
+        size = hole.end - hole.start
+        if hole.is_blank or hole.hidden:
+            return
+        if hole.start == 0:
+            said = f"{size:,} bytes come before its first member"
+            self._odd(OddityKind.DISAGREEMENT, None, 0, said)
+        elif hole.start == self._index.end:
+            said = f"{size:,} bytes come after its end"
+            self._odd(OddityKind.DISAGREEMENT, None, hole.start, said)
+        elif hole.end != self._index.end:  # there the comment is
+            trailing = Trailing(self._place.member, hole.start, size)
+            self._parts.append(Contents(Format.ZIP, trailing=(trailing,)))
+
+    def _judge_path(self, entry: Entry, path: str) -> None:
+        if leads_out(entry.path):
+            said = "its path leads out of the folder that it is unpacked in"
+            self._odd(OddityKind.LEADS_OUT, path, None, said)
+
+    def _judge_names(self) -> None:
+        places = {(entry.path, entry.header) for entry in self._index.entries}
+        for name, count in sorted(_repeated(name for name, _ in places)):
+            self._odd(OddityKind.DISAGREEMENT, name, None, f"{count} members have this name")
+        if self._is_torch:
+            for name, _ in sorted(_repeated(name.lower() for name in self._names)):
+                said = "several members have this name but for upper and lower case"
+                self._odd(OddityKind.DISAGREEMENT, name, None, said)
+            self._judge_several()
+        self._judge_code()
+
+    def _judge_several(self) -> None:
+        """torch loads the pickle in the folder of the directory's first member."""
+        loaded = f"{self._index.first.partition('/')[0]}/data.pkl"
+        if loaded not in self._names:
+            return
+        for name in sorted(self._names - {loaded}):
+            is_other = name.lower() != loaded.lower()
+            if is_other and name.lower().rpartition("/")[2] == "data.pkl":
+                said = f"torch.load opens {loaded} in its place"
+                self._odd(OddityKind.HIDDEN, name, None, said)
+
+    def _judge_code(self) -> None:
+        code = [name for name in self._names if name.endswith(".py")]
+        if self._is_torch:
+            script = [name for name in code if "/code/" in name]
+            if script:
+                self._odd(OddityKind.TORCHSCRIPT_CODE, None, None, _files(len(script)))
+        elif code and any(name.endswith(".data/extern_modules") for name in self._names):
+            self._odd(OddityKind.PACKAGE_CODE, None, None, _files(len(code)))
 
 
-def _overlapping(members: list[zipfile.ZipInfo]) -> set[int]:
-    """Which members begin inside another: a way to make much of little, and to hide."""
-    found: set[int] = set()
-    end = 0
-    for index, info in sorted(enumerate(members), key=lambda item: item[1].header_offset):
-        if info.header_offset < end:
-            found.add(index)
-        # the local header's name and extra field may be longer, but not shorter, than none
-        end = max(end, info.header_offset + _LOCAL_HEADER + info.compress_size)
-    return found
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
 
 
-def _unread(place: Place, info: zipfile.ZipInfo, why: str) -> Contents:
-    return Contents(Format.ZIP, gaps=(Gap(place.path_of(info.filename), why),))
+def _same_place(one: Entry, other: Entry) -> bool:
+    """Whether they differ in sizes only: one directory entry, understood in two ways."""
+    return one == replace(other, packed=one.packed, unpacked=one.unpacked)
 
 
-def _read_member(archive: Source, info: zipfile.ZipInfo, place: Place) -> Contents:
-    if info.filename.endswith("/") and info.file_size == 0:
-        return Contents(Format.EMPTY)
-    try:
-        member = _open_member(archive, info, place)
-        found = _read_opened(member, info.filename, place)
-    except (_BadMember, OutOfReach) as error:
-        return _unread(place, info, str(error))
-    if isinstance(member, UnpackedSource):
-        found += _unpacking_gaps(member, found, info, place)
-    if info.flag_bits & _ENCRYPTED:
-        found += _unread(place, info, "it is encrypted")
-    return found
-
-
-def _read_opened(member: Source, name: str, place: Place) -> Contents:
-    if _TENSOR_FOLDER in f"/{name}":
-        found = sniff(member.read(0, HEAD_SIZE), member.size)
-        if found not in _PICKLED:
-            return Contents(found)
-    return place.read(member, place.inside(name))
-
-
-def _unpacking_gaps(
-    member: UnpackedSource, found: Contents, info: zipfile.ZipInfo, place: Place
-) -> Contents:
-    """What unpacking a member to its end shows, where its end matters."""
-    try:
-        if found.pickles:
-            member.finish()
-    except OutOfReach as error:
-        return _unread(place, info, str(error))
-    if member.problem is not None:
-        return _unread(place, info, member.problem)
-    if found.pickles and member.size != info.file_size:
-        said = f"{member.size:,} bytes, not the {info.file_size:,} that the directory says"
-        return _unread(place, info, f"it unpacks to {said}")
-    return Contents(Format.ZIP)
-
-
-def _open_member(archive: Source, info: zipfile.ZipInfo, place: Place) -> Source:
-    """The member's bytes. Raises _BadMember."""
-    header = archive.read(info.header_offset, _LOCAL_HEADER)
-    if header[:4] != b"PK\x03\x04" or len(header) < _LOCAL_HEADER:
-        raise _BadMember("there is no header where the directory says")
-    name_size, extra_size = struct.unpack_from("<HH", header, 26)
-    start = info.header_offset + _LOCAL_HEADER + name_size + extra_size
-    try:
-        packed = WindowSource(archive, start, info.compress_size)
-    except ValueError:
-        raise _BadMember("it is cut off") from None
-    if info.compress_type == zipfile.ZIP_STORED:
-        return packed
-    if info.compress_type == zipfile.ZIP_LZMA:
-        return _open_lzma(packed, place)
-    decoders: dict[int, Callable[[], Decoder]] = {
-        zipfile.ZIP_DEFLATED: deflate_decoder,
-        zipfile.ZIP_BZIP2: bzip2_decoder,
-    }
-    decoder = decoders.get(info.compress_type)
-    if decoder is None:
-        raise _BadMember(f"its compression, method {info.compress_type}, is not known")
-    return UnpackedSource(packed, decoder, place.budget)
-
-
-def _open_lzma(packed: Source, place: Place) -> Source:
-    """Method 14: version (2 bytes), size of the properties (2), properties (5), stream (5.8.8)."""
-    properties = packed.read(4, 5)
-    if packed.read(2, 2) != b"\x05\x00" or len(properties) < 5:
-        raise _BadMember("its compressed data is damaged")
-    dictionary = int.from_bytes(properties[1:], "little")
-    if dictionary > MAX_DICTIONARY:
-        raise _BadMember(f"unpacking it needs {dictionary:,} bytes of memory")
-    rest, lc = divmod(properties[0], 9)
-    pb, lp = divmod(rest, 5)
-    if lc + lp > 4 or pb > 4:  # liblzma refuses to begin (`is_lclppb_valid` in lzma_common.h, 5.4)
-        raise _BadMember("its compressed data is damaged")
-    chain = [{"id": lzma.FILTER_LZMA1, "dict_size": dictionary, "lc": lc, "lp": lp, "pb": pb}]
-
-    def decoder() -> Decoder:
-        return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=chain)
-
-    return UnpackedSource(WindowSource(packed, 9, packed.size - 9), decoder, place.budget)
+def _repeated(names: Iterable[str]) -> Iterator[tuple[str, int]]:
+    return ((name, count) for name, count in Counter(names).items() if count > 1)

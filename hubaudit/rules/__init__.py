@@ -7,6 +7,13 @@ from collections.abc import Iterable
 
 from hubaudit.model import Finding
 from hubaudit.rules.base import Evidence, Rule
+from hubaudit.rules.containers import (
+    CONTAINER_DISAGREEMENT,
+    EXPANSION,
+    HIDDEN_MEMBER,
+    PATH_TRAVERSAL,
+    TORCHSCRIPT_CODE,
+)
 from hubaudit.rules.hubscan import HUB_SCAN
 from hubaudit.rules.identity import DIGEST_MISMATCH
 from hubaudit.rules.imports import COMPUTED_IMPORT, DANGEROUS_IMPORT, UNLISTED_IMPORT
@@ -19,6 +26,11 @@ RULES: tuple[Rule, ...] = (
     BROKEN_PICKLE,
     TRAILING_DATA,
     WRONG_EXTENSION,
+    CONTAINER_DISAGREEMENT,
+    HIDDEN_MEMBER,
+    PATH_TRAVERSAL,
+    EXPANSION,
+    TORCHSCRIPT_CODE,
     DIGEST_MISMATCH,
     HUB_SCAN,
 )
