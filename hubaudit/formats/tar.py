@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath
 
-from hubaudit.formats.contents import Contents, Format, Gap, together
+from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind, together
+from hubaudit.formats.paths import leads_out, link_leads_out
 from hubaudit.formats.place import Place, too_deep
 from hubaudit.formats.sourcefile import SourceFile
 from hubaudit.formats.torch_tar import TORCH_MEMBERS, read_torch_member
@@ -31,15 +32,16 @@ _ERRORS = (
 
 
 def read_tar(source: Source, place: Place) -> Contents:
-    """Every member. Links, and names that lead out of the archive, are gaps."""
+    """Every member. Links and names that lead out of the archive are odd; what they lead to is not in it."""
     if place.is_too_deep:
         return too_deep(Format.TAR, place)
     parts: list[Contents] = []
+    links: set[str] = set()
     try:
         with tarfile.open(fileobj=SourceFile(source, MAX_HEADER), mode="r:") as archive:
             # an error further on takes nothing of this away
             for member in _members(archive):
-                parts.append(_read_member(source, member, place))  # noqa: PERF401
+                parts.append(_read_member(source, member, links, place))  # noqa: PERF401
             parts.append(_after(source, archive.offset, place))
     except OutOfReach as error:
         parts.append(_gap(place.member, str(error)))
@@ -77,19 +79,17 @@ def _after(source: Source, end: int, place: Place) -> Contents:
     return Contents(Format.TAR)
 
 
-def _leads_out(name: str) -> bool:
-    """On any system: an absolute path, a drive, or `..`."""
-    posix, windows = PurePosixPath(name), PureWindowsPath(name)
-    return bool(posix.root or windows.anchor) or ".." in posix.parts or ".." in windows.parts
-
-
-def _read_member(source: Source, member: tarfile.TarInfo, place: Place) -> Contents:
+def _read_member(
+    source: Source, member: tarfile.TarInfo, links: set[str], place: Place
+) -> Contents:
     path = place.path_of(member.name)
     found = Contents(Format.TAR)
-    if _leads_out(member.name):
-        found += _gap(path, "its path leads out of the folder that it is unpacked in")
+    said = _where_it_leads(member, links)
+    if said is not None:
+        found += Contents(Format.TAR, oddities=(Oddity(OddityKind.LEADS_OUT, path, None, said),))
     if member.issym() or member.islnk():
-        return found + _gap(path, f"it is a link to {member.linkname}")
+        # some readers pass over what follows it, tarfile takes it for the next header
+        return found + _gap(path, "it is a link with data") if member.size else found
     if member.isdir():
         return found
     if member.isdev():
@@ -100,3 +100,18 @@ def _read_member(source: Source, member: tarfile.TarInfo, place: Place) -> Conte
     if member.name in TORCH_MEMBERS and (torch := read_torch_member(data, member.name, path)):
         return found + torch
     return found + place.read(data, place.inside(member.name))
+
+
+def _where_it_leads(member: tarfile.TarInfo, links: set[str]) -> str | None:
+    """Why what is unpacked would lie elsewhere. `links` are the symbolic links up to here, kept here."""
+    if leads_out(member.name):
+        return "its path leads out of the folder that it is unpacked in"
+    if any(str(folder) in links for folder in PurePosixPath(member.name).parents):
+        return "its path goes through a link of the archive"
+    if member.issym():
+        links.add(str(PurePosixPath(member.name)))
+        if link_leads_out(member.name, member.linkname):
+            return f"it is a link out of the archive, to {member.linkname}"
+    if member.islnk() and leads_out(member.linkname):
+        return f"it is a link out of the archive, to {member.linkname}"
+    return None

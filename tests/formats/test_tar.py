@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from hubaudit.demo.assemble import assemble
-from hubaudit.formats.contents import Contents, Format
+from hubaudit.formats.contents import Contents, Format, OddityKind
 from hubaudit.formats.read import read_contents
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.source.memory import MemorySource
@@ -40,15 +40,60 @@ def test_members_have_their_paths() -> None:
 
 
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "C:/x", "a\\..\\x", "\\\\host\\x"])
-def test_a_path_that_leads_out_is_a_gap(name: str) -> None:
-    assert "leads out" in read(tarred({name: b"text"})).gaps[0].why
+def test_a_path_that_leads_out_is_odd_and_its_member_is_read(name: str) -> None:
+    contents = read(tarred({name: PAYLOAD}))
+    assert [odd.kind for odd in contents.oddities] == [OddityKind.LEADS_OUT]
+    assert ("os", "system") in imports(contents)
+
+
+@pytest.mark.parametrize("kind", [tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_devices_are_gaps(kind: bytes) -> None:
+    assert len(read(one(kind)).gaps) == 1
 
 
 @pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+    ("kind", "name", "link"),
+    [
+        (tarfile.SYMTYPE, "a", "/etc/passwd"),
+        (tarfile.SYMTYPE, "a/b", "../../x"),
+        (tarfile.SYMTYPE, "a", "C:\\x"),
+        (tarfile.LNKTYPE, "a/b", "../x"),
+    ],
 )
-def test_links_and_devices_are_gaps(kind: bytes) -> None:
-    assert len(read(one(kind, link="/etc/passwd")).gaps) == 1
+def test_a_link_out_of_the_archive_is_odd(kind: bytes, name: str, link: str) -> None:
+    contents = read(one(kind, name, link))
+    assert [odd.member for odd in contents.oddities] == [name]
+    assert not contents.gaps
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "link"),
+    [
+        (tarfile.SYMTYPE, "a", "b"),
+        (tarfile.SYMTYPE, "a/b", "../x"),
+        (tarfile.LNKTYPE, "a/b", "x"),
+    ],
+)
+def test_a_link_inside_the_archive_is_nothing(kind: bytes, name: str, link: str) -> None:
+    assert read(one(kind, name, link)) == Contents(Format.TAR)
+
+
+def test_a_path_through_a_link_of_the_archive_is_odd() -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name, kind in (("a", tarfile.SYMTYPE), ("./a/b", tarfile.REGTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "."
+            archive.addfile(info)
+    assert "goes through a link" in read(file.getvalue()).oddities[0].detail
+
+
+def test_a_link_with_data_is_a_gap() -> None:
+    data = bytearray(one(tarfile.LNKTYPE, "a", "b"))
+    data[124:136] = b"00000000010\0"
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    assert "link with data" in read(bytes(data)).gaps[0].why
 
 
 def test_folders_are_nothing() -> None:
