@@ -27,9 +27,6 @@ _PICKLED = frozenset({Format.PICKLE, Format.UNCERTAIN, Format.TORCH_LEGACY})
 # Bytes of a member whose checksum is checked: pickles in checkpoints are smaller, and it only tells
 # whether loaders agree.
 MAX_CHECKED = 16 << 20
-# Members may lie over each other. All together they are read as if the archive were twice as long.
-_TWICE = 2
-_SMALL = 1 << 20  # bytes that may be read in any case
 _LONGEST_LINK = 4096  # bytes, PATH_MAX of Linux
 _LINK, _KIND = 0xA000, 0xF000  # of the Unix mode in the upper half of the external attributes
 
@@ -67,7 +64,7 @@ class _Walk:
         self._archive = archive
         self._place = place
         self._index = index
-        self._left = _TWICE * archive.size + _SMALL
+        self._read_to = 0  # the end of what was read, to know what is read again
         self._skipped = 0
         self._parts: list[Contents] = []
         self._names = {entry.path for entry in index.entries}
@@ -138,8 +135,7 @@ class _Walk:
         self._judge_path(entry, path)
         if entry.path.endswith("/") and entry.unpacked == 0 == entry.packed:
             return
-        self._left -= entry.packed
-        if self._left < 0 or (entry.method and self._place.budget.is_spent):
+        if not self._may_read(entry):
             self._skipped += 1
             return
         try:
@@ -152,12 +148,21 @@ class _Walk:
             found += self._unpacking_gaps(member, found, entry, path)
         if entry.flags & UNREADABLE_BITS:
             found = self._encrypted(found, path)
-        self._parts.append(found)
+        if found.pickles or found.trailing or found.gaps or found.oddities:
+            self._parts.append(found)
         assert entry.data is not None
         if entry.data + entry.packed > self._archive.size:
             self._gap(path, "it is cut off")
         elif found.pickles and not entry.flags & UNREADABLE_BITS:
             self._check(entry, path)
+
+    def _may_read(self, entry: Entry) -> bool:
+        assert entry.data is not None
+        end = entry.data + entry.packed
+        again = max(0, min(end, self._read_to) - entry.data)
+        self._read_to = max(self._read_to, end)
+        budget = self._place.budget
+        return budget.may_repeat(again) and not (entry.method and budget.is_spent)
 
     def _read_opened(self, member: Source, entry: Entry, path: str) -> Contents:
         if self._is_storage(entry.path):
@@ -175,7 +180,7 @@ class _Walk:
     def _is_storage(self, name: str) -> bool:
         """`m/data/0` beside `m/data.pkl`: torch reads raw numbers there. Some begin like archives."""
         folder, _, key = name.rpartition("/")
-        return bool(key) and f"{folder}.pkl" in self._names
+        return key.isdigit() and f"{folder}.pkl" in self._names
 
     def _unpacking_gaps(
         self, member: UnpackedSource, found: Contents, entry: Entry, path: str
@@ -227,6 +232,7 @@ class _Walk:
         places = holes_between(spans, size, size if self._index.end is None else self._index.end)
         holes, is_all = search(self._archive, places)
         for hole in holes:
+            self._read_to = hole.start
             for entry in hole.hidden:
                 self._read_hidden(entry)
             if self._index.end is not None:
