@@ -262,7 +262,7 @@ def _put_what_now(paper: _Paper, report: RepoReport) -> None:
         case Verdict.REVIEW:
             said = "If you accept what is found above, load exactly what was read:" if pin else ""
         case Verdict.FAIL:
-            said, pin = f"Do not load {_it(report.repo)}.", None
+            said, pin = f"Do not load {_it(report.repo)}.{_if_loaded(report)}", None
         case Verdict.INCOMPLETE:
             said, pin = "Not decided: what was not read could do anything.", None
         case _:
@@ -272,6 +272,12 @@ def _put_what_now(paper: _Paper, report: RepoReport) -> None:
         paper.put(Text(said, "bold"))
     if pin:
         paper.put_whole(Text(pin, "bold green"))
+
+
+def _if_loaded(report: RepoReport) -> str:
+    """Where to read on, if somebody loaded it before it was audited."""
+    critical = any(f.severity is Severity.CRITICAL and not f.waived for f in report.findings)
+    return " If loaded already: hubaudit explain incident" if critical else ""
 
 
 def _it(repo: RepoRef) -> str:
