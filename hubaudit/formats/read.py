@@ -70,6 +70,8 @@ def read_promised(source: Source) -> Contents:
     contents = read_file(source)
     if contents.format not in (Format.DATA, Format.TEXT):
         return contents
+    if _ends_as_zip(source):  # pandas and torch.package pass over what comes before an archive
+        return read_contents(source, Format.ZIP)
     as_pickle = read_pickles(source)
     if as_pickle.pickles[0].trace.imports or not as_pickle.gaps:
         return as_pickle
