@@ -18,6 +18,8 @@ from hubaudit.rules.hubscan import HUB_SCAN
 from hubaudit.rules.identity import DIGEST_MISMATCH
 from hubaudit.rules.imports import COMPUTED_IMPORT, DANGEROUS_IMPORT, UNLISTED_IMPORT
 from hubaudit.rules.structure import BROKEN_PICKLE, TRAILING_DATA, WRONG_EXTENSION
+from hubaudit.rules.weights_only import WEIGHTS_ONLY
+from hubaudit.rules.weights_only import data as weights_only_data
 
 RULES: tuple[Rule, ...] = (
     DANGEROUS_IMPORT,
@@ -31,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     PATH_TRAVERSAL,
     EXPANSION,
     TORCHSCRIPT_CODE,
+    WEIGHTS_ONLY,
     DIGEST_MISMATCH,
     HUB_SCAN,
 )
@@ -44,6 +47,6 @@ def check(evidence: Evidence, rules: Iterable[Rule] = RULES) -> tuple[Finding, .
 
 
 def ruleset_digest(names_digest: str, rules: Iterable[Rule] = RULES) -> str:
-    """sha256 over the catalogue's digest and the rules' texts: what a stored verdict depends on."""
-    parts = [names_digest, *(f"{rule.id}\0{rule.summary}" for rule in rules)]
+    """sha256 over the catalogue's digest and the rules' texts and data: what a stored report depends on."""
+    parts = [names_digest, weights_only_data(), *(f"{rule.id}\0{rule.summary}" for rule in rules)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -238,6 +238,7 @@ def test_every_member_is_named() -> None:
         ("dangerous-import", "a/data.pkl"),
         ("dangerous-import", "a/other.pkl"),
         ("trailing-data", "a/data.pkl"),
+        ("weights-only", "a/data.pkl"),
     }
 
 

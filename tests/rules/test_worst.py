@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hubaudit import rules
+from hubaudit.formats.contents import Format
 from hubaudit.model import HubScan
 from tests.rules.test_rules import FILE, TRUE, evidence
 
@@ -19,6 +20,7 @@ WORST = {
     "trailing-data": evidence("NONE", "STOP", b"\xff\xff"),
     "wrong-extension": evidence("NONE", "STOP", file=replace(FILE, path="a.json")),
     "digest-mismatch": evidence("NONE", "STOP", verified=False),
+    "weights-only": evidence(("GLOBAL", "own", "thing"), "STOP", format_=Format.TORCH_LEGACY),
     "hub-scan": evidence("NONE", "STOP", file=replace(FILE, hub_scan=HubScan("unsafe"))),
 }
 
