@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import islice
 
 from hubaudit.formats.contents import Contents, Format
 from hubaudit.formats.torch_legacy import PICKLES
@@ -19,6 +20,9 @@ from hubaudit.pvm.opcodes import OPCODES
 from hubaudit.pvm.values import Call, Global, PersistentId, SetOf, Trace, Value
 from hubaudit.rules.base import Evidence, Rule
 from hubaudit.rules.names import canonical
+
+# Reasons of one kind in one pickle. A hostile one has a million; of those nobody reads more than the first.
+MOST = 20
 
 _OPCODES = {opcode.code[0]: opcode for opcode in OPCODES}
 _BINPERSID = 0x51
@@ -47,10 +51,13 @@ class Allowed:
 def refusals(trace: Trace) -> tuple[Refusal, ...]:
     """What in one pickle torch would refuse, in the order of the bytes; empty if it accepts all.
 
+    Of each kind of reason the first `MOST`.
+
     Right about what it names. A hostile pickle may be refused for more: nothing is said of values that
     fit no class, of the arguments of functions, and of what the loader makes of a storage.
     """
-    found = (*_opcodes(trace), *_imports(trace), *_persistent_ids(trace), *_calls(trace))
+    kinds = (_opcodes(trace), _imports(trace), _persistent_ids(trace), _calls(trace))
+    found = (one for kind in kinds for one in islice(kind, MOST))
     return tuple(sorted(found, key=lambda one: one.offset))
 
 
@@ -142,7 +149,7 @@ def _check(rule: Rule, evidence: Evidence) -> Iterator[Finding]:
     if refused is None:
         return
     member, (first, *more) = refused
-    reasons = f" (the first of {len(more) + 1} reasons)" if more else ""
+    reasons = " (first of several reasons)" if more else ""
     yield rule.finding(
         evidence,
         Severity.INFO,

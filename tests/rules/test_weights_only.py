@@ -16,7 +16,7 @@ from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.model import Finding, LoadRole, RepoFile, Severity
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.values import Trace
-from hubaudit.rules.weights_only import allowed, refusals
+from hubaudit.rules.weights_only import MOST, allowed, refusals
 from hubaudit.source.memory import MemorySource
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -102,12 +102,12 @@ ARMED = run(("GLOBAL", "os", "system"), "STOP")
 HARMLESS = run("NONE", "STOP")
 
 
-def test_the_note_names_torch_the_first_reason_and_how_many_there_are() -> None:
+def test_the_note_names_torch_and_the_first_reason() -> None:
     trace = run(("GLOBAL", "own", "a"), ("GLOBAL", "own", "b"), "TUPLE2", "STOP")
     (found,) = noted(Contents(Format.TORCH_ZIP, (PickleRead("m/data.pkl", trace),)))
     assert found.message == (
         "torch.load(weights_only=True), the default since torch 2.6, refuses this file: it imports own.a "
-        f"(the first of 2 reasons); by the list of torch {allowed().torch}"
+        f"(first of several reasons); by the list of torch {allowed().torch}"
     )
     assert (found.member, found.offset) == ("m/data.pkl", 0)
 
@@ -134,3 +134,8 @@ def test_each_of_the_five_pickles_of_a_legacy_file_counts_and_no_sixth() -> None
         traces = [ARMED if place == here else HARMLESS for here in range(7)]
         contents = Contents(Format.TORCH_LEGACY, tuple(PickleRead(None, one) for one in traces))
         assert bool(noted(contents)) == (place < 5)
+
+
+def test_of_a_million_reasons_only_the_first_are_kept() -> None:
+    trace = interpret(MemorySource(b"}" + b"}b" * 100_000 + b"."))
+    assert [one.offset for one in refusals(trace)] == list(range(2, 2 + 2 * MOST, 2))
