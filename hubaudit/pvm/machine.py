@@ -129,11 +129,13 @@ def _loop(m: Machine) -> NoReturn:
                     if type(target) is list:
                         target.append(last)
                     else:
+                        m.offset = m.base + pos - 1
                         extend(m, target, [last])
                     continue
                 if code == 0x65:  # APPENDS
                     items = stack
                     stack = m.stack = marks.pop()
+                    m.offset = m.base + pos - 1
                     extend(m, stack[-1], items)
                     continue
                 if code == 0x74:  # TUPLE

@@ -456,3 +456,12 @@ def test_opcodes_of_later_protocols_are_noted_where_they_are_first() -> None:
     assert trace.opcodes[0x8C] == 1
     padded = interpret(MemorySource(b"N0" * WINDOW + b"\x95\0\0\0\0\0\0\0\0N."))
     assert padded.opcodes == {0x4E: 0, 0x30: 1, 0x95: 2 * WINDOW, 0x2E: 2 * WINDOW + 10}
+
+
+@pytest.mark.parametrize(
+    "method", [("NONE", "APPEND"), ("MARK", "NONE", "APPENDS"), ("NONE", "NONE", "SETITEM")]
+)
+def test_a_method_of_a_global_is_a_call_at_its_own_byte(method: tuple[Instruction, ...]) -> None:
+    trace = run(("GLOBAL", "own", "registry"), *method, "STOP")
+    before = assemble(("GLOBAL", "own", "registry"), *method)
+    assert [call.offset for call in trace.calls] == [len(before) - 1]
