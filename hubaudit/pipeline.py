@@ -237,7 +237,7 @@ def _audit_files(files: _Files, listing: Listing, policy: Policy, listener: List
     failure: HubError | None = None
     try:
         for file, found in _sniff_all(files, listing.files, listener):
-            done = _examine(files, file, found, listing.files)
+            done = _examine(files, file, found, listing.files, policy)
             examined.append(done)
             row = done.report
             listener(FileRead(row.path, row.format, row.read, done.findings, done.unread))
@@ -326,6 +326,7 @@ def _examine(
     file: RepoFile,
     found: Format | FileUnavailable,
     listed: Sequence[RepoFile],
+    policy: Policy,
 ) -> _Examined:
     """Steps 4 to 7 for one file."""
     if isinstance(found, FileUnavailable):
@@ -339,7 +340,7 @@ def _examine(
             digest = file.sha256 or (sha256_of(source) if whole else None)
             # sniffed again: what was looked at first may not be the bytes that are here now
             read = read_promised if promises_pickle(file.path) else read_file
-            contents = read(source)
+            contents = read(source, policy.max_archive_depth)
     except FileUnavailable as error:
         return _unavailable(file, found, listed, error)
     role = load_role(file, contents.format, listed)

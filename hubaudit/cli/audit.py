@@ -23,6 +23,7 @@ def audit(
     repo_type: options.RepoType = None,
     fail_on: options.FailOn = "high",
     strict: options.Strict = False,
+    max_archive_depth: options.MaxArchiveDepth = 3,
     form: options.Form = "text",
     output: options.Output = None,
     reports: options.Reports = Path("reports"),
@@ -45,7 +46,7 @@ def audit(
             audit_repository,
             revision=revision,
             repo_type=repo_type,
-            policy=Policy(fail_on=Severity(fail_on)),
+            policy=Policy(Severity(fail_on), max_archive_depth),
             record=record,
             replay=replay,
         )

@@ -105,4 +105,13 @@ FailOn = Annotated[
     SeverityName,
     typer.Option(help="The least severity of a finding that makes the verdict FAIL."),
 ]
+MaxArchiveDepth = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=16,
+        metavar="N",
+        help="How deep archives and compressed files are opened in one another.",
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for REVIEW, too.")]

@@ -10,6 +10,7 @@ def scan(
     paths: options.Paths,
     fail_on: options.FailOn = "high",
     strict: options.Strict = False,
+    max_archive_depth: options.MaxArchiveDepth = 3,
     form: options.Form = "text",
     output: options.Output = None,
     quiet: options.Quiet = False,
@@ -23,7 +24,7 @@ def scan(
         from hubaudit.model import Severity
         from hubaudit.pipeline import scan as scan_path
 
-        policy = Policy(fail_on=Severity(fail_on))
+        policy = Policy(Severity(fail_on), max_archive_depth)
         return run(
             [str(path) for path in paths],
             lambda path, listener: scan_path(path, policy=policy, listener=listener),

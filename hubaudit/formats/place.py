@@ -24,8 +24,9 @@ MAX_REPEATED = 4 << 20
 class Budget:
     """What is left of `MAX_UNPACKED` for one file. Shared by everything inside it."""
 
-    def __init__(self, unpacked: int = MAX_UNPACKED) -> None:
+    def __init__(self, unpacked: int = MAX_UNPACKED, depth: int = MAX_DEPTH) -> None:
         self.most = unpacked
+        self.depth = depth
         self._left = unpacked
         self._repeats_left = MAX_REPEATED
 
@@ -66,7 +67,7 @@ class Place:
     @property
     def is_too_deep(self) -> bool:
         """For an archive or compressed file to be opened."""
-        return self.depth >= MAX_DEPTH
+        return self.depth >= self.budget.depth
 
     def path_of(self, name: str) -> str:
         return name if self.member is None else f"{self.member}/{name}"
@@ -74,5 +75,5 @@ class Place:
 
 def too_deep(format_: Format, place: Place) -> Contents:
     """What is to be said instead of opening what lies in `place`."""
-    why = f"archives are read {MAX_DEPTH} deep, not deeper"
+    why = f"archives are read {place.budget.depth} deep, not deeper"
     return Contents(format_, gaps=(Gap(place.member, why),))

@@ -8,7 +8,7 @@ from hubaudit.formats.compressed import compressed
 from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind
 from hubaudit.formats.nested import read_nested
 from hubaudit.formats.numpy import read_numpy
-from hubaudit.formats.place import Budget, Place
+from hubaudit.formats.place import MAX_DEPTH, Budget, Place
 from hubaudit.formats.raw import read_pickles, read_uncertain
 from hubaudit.formats.safetensors import read_safetensors
 from hubaudit.formats.sniff import HEAD_SIZE, sniff, sniff_other
@@ -50,14 +50,17 @@ ZIP_END = 22 + 0xFFFF
 _NAMED_PICKLES = (".pkl", ".pickle")
 
 
-def read_file(source: Source) -> Contents:
-    """What is in a file, by its bytes alone. Never raises for what they say."""
-    return read_contents(source, sniff(source.read(0, HEAD_SIZE), source.size))
+def read_file(source: Source, depth: int = MAX_DEPTH) -> Contents:
+    """What is in a file, by its bytes alone. Never raises for what they say.
+
+    Archives and compressed files are opened in one another up to `depth`.
+    """
+    return read_contents(source, sniff(source.read(0, HEAD_SIZE), source.size), depth)
 
 
-def read_contents(source: Source, format_: Format) -> Contents:
+def read_contents(source: Source, format_: Format, depth: int = MAX_DEPTH) -> Contents:
     """What is in a file that `sniff` took for `format_`."""
-    budget = Budget()
+    budget = Budget(depth=depth)
     contents = _read_as(source, format_, Place(_read_member, budget))
     if not budget.is_spent:
         return contents
@@ -65,13 +68,13 @@ def read_contents(source: Source, format_: Format) -> Contents:
     return contents + Contents(format_, oddities=(oddity,))
 
 
-def read_promised(source: Source) -> Contents:
+def read_promised(source: Source, depth: int = MAX_DEPTH) -> Contents:
     """What is in a file whose name promises a pickle, so that somebody will unpickle it."""
-    contents = read_file(source)
+    contents = read_file(source, depth)
     if contents.format not in (Format.DATA, Format.TEXT):
         return contents
     if _ends_as_zip(source):  # pandas and torch.package pass over what comes before an archive
-        return read_contents(source, Format.ZIP)
+        return read_contents(source, Format.ZIP, depth)
     as_pickle = read_pickles(source)
     if as_pickle.pickles[0].trace.imports or not as_pickle.gaps:
         return as_pickle

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import hubaudit
+from hubaudit.config import Policy
 from hubaudit.demo.assemble import Instruction, assemble, frame
 from hubaudit.demo.checkpoints import floats, state_dict, torch_legacy, torch_zip, torch_zip_of
 from hubaudit.model import RepoReport, Verdict
@@ -124,3 +125,10 @@ def test_a_pickled_tensor_that_is_armed_fails(tmp_path: Path) -> None:
 def test_loading_bytes_that_nobody_can_read_is_dangerous(tmp_path: Path) -> None:
     report = scan(tmp_path, pickled_tensor(b"no pickle"))
     assert report.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("depth", "verdict"), [(0, "incomplete"), (1, "fail"), (2, "fail")])
+def test_how_deep_archives_are_opened_can_be_set(tmp_path: Path, depth: int, verdict: str) -> None:
+    path = tmp_path / "a.pkl.gz"
+    path.write_bytes(gzip.compress(ARMED["protocol 2"]))
+    assert hubaudit.scan(path, policy=Policy(max_archive_depth=depth)).verdict == verdict
