@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from hubaudit.formats.contents import Format
-from hubaudit.formats.read import CONTAINERS, UNREADABLE
+from hubaudit.formats.read import CONTAINERS
 from hubaudit.model import ReadHow, RepoFile
 
 # What torch.load, pickle.load and joblib.load are given. `.bin` is for anything, so it counts only
@@ -71,12 +71,7 @@ def can_execute(path: str, format_: Format) -> bool:
         Format.TORCHSCRIPT,
         Format.NUMPY,
     )
-    return (
-        format_ in pickled
-        or format_ in CONTAINERS
-        or format_ in UNREADABLE
-        or promises_pickle(path)
-    )
+    return format_ in pickled or format_ in CONTAINERS or promises_pickle(path)
 
 
 def sibling_of(path: str, files: Iterable[RepoFile]) -> str | None:

@@ -1,10 +1,11 @@
-"""gzip, bzip2, xz, lzma, zlib, and joblib's own z-file: unpacked as a stream, and read again."""
+"""gzip, bzip2, xz, lzma, zlib, zstd, lz4 and joblib's own z-file: unpacked as a stream, and read again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.extras import HINT, MissingExtra, lz4_decoder, zstd_decoder
 from hubaudit.formats.place import Place, too_deep
 from hubaudit.formats.unpacked import (
     Decoder,
@@ -27,6 +28,8 @@ _DECODERS: dict[Format, Callable[[], Decoder]] = {
     Format.LZMA: lzma_decoder,
     Format.ZLIB: zlib_decoder,
     Format.ZFILE: zlib_decoder,
+    Format.ZSTD: zstd_decoder,
+    Format.LZ4: lz4_decoder,
 }
 # Formats that are told by so little that other data may begin so by chance.
 _GUESSED = frozenset({Format.ZLIB, Format.LZMA, Format.ZFILE})
@@ -39,15 +42,24 @@ def compressed(format_: Format) -> Callable[[Source, Place], Contents]:
     """The reader of the compressed `format_`."""
 
     def read(source: Source, place: Place) -> Contents:
-        packed = _behind_header(source) if format_ is Format.ZFILE else source
-        unpacked = UnpackedSource(packed, _DECODERS[format_], place.budget)
-        if format_ in _GUESSED and not unpacked.read(0, 1):
-            return Contents(Format.DATA)
-        if place.is_too_deep:
-            return too_deep(format_, place)
-        return _read(unpacked, place, format_)
+        try:
+            return _unpack(source, place, format_)
+        except MissingExtra:
+            gap = Gap(place.member, f"a file compressed with {format_.value} {HINT}")
+            return Contents(format_, gaps=(gap,))
 
     return read
+
+
+def _unpack(source: Source, place: Place, format_: Format) -> Contents:
+    """Raises MissingExtra."""
+    packed = _behind_header(source) if format_ is Format.ZFILE else source
+    unpacked = UnpackedSource(packed, _DECODERS[format_], place.budget)
+    if format_ in _GUESSED and not unpacked.read(0, 1):
+        return Contents(Format.DATA)
+    if place.is_too_deep:
+        return too_deep(format_, place)
+    return _read(unpacked, place, format_)
 
 
 def _read(unpacked: UnpackedSource, place: Place, format_: Format) -> Contents:

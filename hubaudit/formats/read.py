@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hubaudit.formats.compressed import compressed
 from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind
+from hubaudit.formats.extras import read_7z
 from hubaudit.formats.nested import read_nested
 from hubaudit.formats.numpy import read_numpy
 from hubaudit.formats.place import MAX_DEPTH, Budget, Place
@@ -36,13 +37,9 @@ CONTAINERS: dict[Format, Callable[[Source, Place], Contents]] = {
     Format.LZMA: compressed(Format.LZMA),
     Format.ZLIB: compressed(Format.ZLIB),
     Format.ZFILE: compressed(Format.ZFILE),
-}
-
-# A pickle can be inside, and there is no reader yet: said so, never passed over.
-UNREADABLE: dict[Format, str] = {
-    Format.ZSTD: "zstd files need the extra `archives`, which is not there yet",
-    Format.LZ4: "lz4 files need the extra `archives`, which is not there yet",
-    Format.SEVEN_ZIP: "7z archives need the extra `archives`, which is not there yet",
+    Format.ZSTD: compressed(Format.ZSTD),
+    Format.LZ4: compressed(Format.LZ4),
+    Format.SEVEN_ZIP: read_7z,
 }
 
 # Bytes of a zip's end record with the longest comment.
@@ -107,8 +104,6 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
             return container(source, place)
     except OutOfReach as error:
         return _gap(format_, place, str(error))
-    if (why := UNREADABLE.get(format_)) is not None:
-        return _gap(format_, place, why)
     return Contents(format_)
 
 

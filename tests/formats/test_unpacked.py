@@ -130,7 +130,7 @@ def test_over_the_limit_the_pickle_is_not_called_cut_off() -> None:
 
 
 def test_a_bomb_is_a_gap_and_what_comes_before_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20,))
+    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20, 3))
     contents = read(gzip.compress(assemble(*CALL, ("BINBYTES", bytes(5 << 20)), "TUPLE2", "STOP")))
     assert ("os", "system") in imports(contents)
     assert contents.pickles[0].trace.stop.kind is StopKind.LIMIT
@@ -138,7 +138,7 @@ def test_a_bomb_is_a_gap_and_what_comes_before_it_is_found(monkeypatch: pytest.M
 
 
 def test_bombs_in_a_zip_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20,))
+    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20, 3))
     bomb = gzip.compress(assemble(("BINBYTES", bytes(700_000)), "STOP"))
     contents = read(zipped({"a.gz": bomb, "b.gz": bomb}))
     assert {(gap.member or "").partition("/")[0] for gap in contents.gaps} == {"b.gz"}
@@ -146,7 +146,7 @@ def test_bombs_in_a_zip_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", [b'{"a": 1}\n', b"a,b,c\n"])
 def test_compressed_text_of_any_size_is_text(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20,))
+    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20, 3))
     contents = read(gzip.compress(text * 1_000_000))
     assert contents == Contents(Format.GZIP)
 
