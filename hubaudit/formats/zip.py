@@ -27,6 +27,8 @@ _PICKLED = frozenset({Format.PICKLE, Format.UNCERTAIN, Format.TORCH_LEGACY})
 # Bytes of a member whose checksum is checked: pickles in checkpoints are smaller, and it only tells
 # whether loaders agree.
 MAX_CHECKED = 16 << 20
+# Members with pickles in them, of which what they do is kept: 1.8 KB each, at the least.
+MAX_PICKLED = 50_000
 _LONGEST_LINK = 4096  # bytes, PATH_MAX of Linux
 _LINK, _KIND = 0xA000, 0xF000  # of the Unix mode in the upper half of the external attributes
 
@@ -66,6 +68,7 @@ class _Walk:
         self._index = index
         self._read_to = 0  # the end of what was read, to know what is read again
         self._skipped = 0
+        self._pickled = 0
         self._parts: list[Contents] = []
         self._names = {entry.path for entry in index.entries}
         self._lowered = {name.lower() for name in self._names}
@@ -148,6 +151,7 @@ class _Walk:
             found += self._unpacking_gaps(member, found, entry, path)
         if entry.flags & UNREADABLE_BITS:
             found = self._encrypted(found, path)
+        self._pickled += bool(found.pickles)
         if found.pickles or found.trailing or found.gaps or found.oddities:
             self._parts.append(found)
         assert entry.data is not None
@@ -162,6 +166,8 @@ class _Walk:
         again = max(0, min(end, self._read_to) - entry.data)
         self._read_to = max(self._read_to, end)
         budget = self._place.budget
+        if self._pickled >= MAX_PICKLED:
+            return False
         return budget.may_repeat(again) and not (entry.method and budget.is_spent)
 
     def _read_opened(self, member: Source, entry: Entry, path: str) -> Contents:

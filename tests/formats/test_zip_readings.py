@@ -359,3 +359,12 @@ def test_an_archive_behind_other_bytes_is_read_where_the_name_promises_a_pickle(
         report = hubaudit.scan(file)
         assert report.verdict is verdict
         assert bool(report.globals) == (verdict is Verdict.FAIL)
+
+
+def test_of_a_great_many_members_with_pickles_not_all_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hubaudit.formats.zip.MAX_PICKLED", 5)
+    contents = read(archive([Member(f"{n}") for n in range(9)]))
+    assert len(contents.pickles) == 5
+    assert "4 of its members are too much" in contents.gaps[0].why
