@@ -109,13 +109,20 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
 
 def _with_other(source: Source, contents: Contents, other: Format, place: Place) -> Contents:
     """Some loaders see another format first: torch.load a tar, and zip's readers begin at the end."""
-    if contents.format is Format.DATA:
+    if contents.format is Format.DATA or _is_rather_safetensors(contents, other):
         return _read_as(source, other, place)
     if contents.format is Format.PICKLE and other is Format.TAR:
         return contents + _read_as(source, other, place)
     if contents.trailing and _ends_as_zip(source):
         return contents + read_zip(source, place)
     return contents
+
+
+def _is_rather_safetensors(contents: Contents, other: Format) -> bool:
+    """The length of a safetensors header may begin like a text argument that does not end for long."""
+    if other is not Format.SAFETENSORS or contents.format is not Format.PICKLE:
+        return False
+    return not any(pickle.trace.imports or pickle.trace.computed for pickle in contents.pickles)
 
 
 def _ends_as_zip(source: Source) -> bool:

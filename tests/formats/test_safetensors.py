@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from hubaudit.demo.checkpoints import floats, safetensors
-from hubaudit.formats.contents import Contents
+from hubaudit.formats.contents import Contents, Format
+from hubaudit.formats.read import read_file
 from hubaudit.formats.safetensors import BadHeader, TensorEntry, read_header, read_safetensors
 from hubaudit.source.memory import MemorySource
 
@@ -75,3 +76,15 @@ def test_a_header_that_the_library_would_refuse_is_refused(header: Any) -> None:
 def test_a_header_that_says_it_is_huge_is_not_read() -> None:
     with pytest.raises(BadHeader, match="bytes"):
         read_header(MemorySource((1 << 40).to_bytes(8, "little") + b"{}"))
+
+
+@pytest.mark.parametrize("first", range(40, 296))
+def test_a_header_of_any_length_is_no_pickle(first: int) -> None:
+    size = 3_000_000
+    fields = {"a": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}
+    header = json.dumps(fields).encode()
+    header += b" " * ((first - len(header)) % 256)
+    contents = read_file(MemorySource(with_header(header, b"\0" * size)))
+    assert contents.format is Format.SAFETENSORS
+    assert not contents.gaps
+    assert not contents.pickles
