@@ -292,8 +292,13 @@ def _sniff_all(
     most = files.most_sniffed
     # without `with`, which would wait for threads that are stuck in a read when this one is interrupted
     pool = ThreadPoolExecutor(_SNIFF_THREADS)
-    yield from list(_as_they_come(pool, files, ordered[:most], listener))
+    try:
+        found = list(_as_they_come(pool, files, ordered[:most], listener))
+    except HubError:
+        pool.shutdown()  # the client that its threads still read through is closed next
+        raise
     pool.shutdown()
+    yield from found
     for file in ordered[most:]:
         yield file, FileUnavailable(f"only the first {most} files are looked at")
 

@@ -59,7 +59,8 @@ def harmless(text: str) -> str:
 def note(line: str) -> None:
     """One line of our own to stderr. Text from elsewhere in it must be `harmless` already."""
     try:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        # in one piece: lines of several threads would run into each other
+        print(f"{line}\n", end="", file=sys.stderr, flush=True)  # noqa: T201
     except OSError:
         _forget(sys.stderr)
 
