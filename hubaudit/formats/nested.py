@@ -37,7 +37,7 @@ def _read(inner: Source, outer: Contents, place: Place) -> Contents:
     if place.is_too_deep:
         return too_deep(outer.format, place)
     contents = place.read(inner, place)
-    imports = any(pickle.trace.imports or pickle.trace.computed for pickle in contents.pickles)
+    imports = any(pickle.trace.imports_anything for pickle in contents.pickles)
     unread_inside = any(gap.member != place.member for gap in contents.gaps)
     return contents if imports or unread_inside else Contents(outer.format)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
 from hubaudit.formats.joblib import Reading, read_one
 from hubaudit.formats.unpacked import length_of
-from hubaudit.pvm.values import Stop, StopKind, Trace
+from hubaudit.pvm.values import Stop, StopKind
 from hubaudit.source import OutOfReach, Source
 
 # A loader calls `load` as often as it likes; files of more pickles than this were not met.
@@ -23,7 +23,7 @@ def read_pickles(source: Source, member: str | None = None, *, start: int = 0) -
     gaps = [Gap(member, why) for reading in readings for why in reading.unknown]
     last = readings[-1].traces[-1] if readings else None
     if last is not None and not last.complete:
-        if len(readings) > 1 and not _did_anything(last) and last.stop.kind is not StopKind.LIMIT:
+        if len(readings) > 1 and not last.imports_anything and last.stop.kind is not StopKind.LIMIT:
             pickles.pop()
             end = last.start
         else:
@@ -47,7 +47,7 @@ def read_uncertain(source: Source, member: str | None = None) -> Contents:
     traces = [pickle.trace for pickle in contents.pickles]
     accounts_for_all = not contents.trailing and not contents.gaps
     gave_up = any(trace.stop.kind is StopKind.LIMIT for trace in traces)
-    if accounts_for_all or gave_up or any(map(_did_anything, traces)):
+    if accounts_for_all or gave_up or any(trace.imports_anything for trace in traces):
         return contents
     return Contents(Format.DATA)
 
@@ -70,11 +70,6 @@ def _goes_on(source: Source, end: int) -> bool:
         return end < source.size and source.read(end, 1) != b""
     except OutOfReach:
         return True
-
-
-def _did_anything(trace: Trace) -> bool:
-    """Whether bytes that break off are a pickle at all, and not just what comes after one."""
-    return bool(trace.imports or trace.computed)
 
 
 def why_stopped(stop: Stop) -> str:

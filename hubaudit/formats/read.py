@@ -122,7 +122,7 @@ def _is_rather_safetensors(contents: Contents, other: Format) -> bool:
     """The length of a safetensors header may begin like a text argument that does not end for long."""
     if other is not Format.SAFETENSORS or contents.format is not Format.PICKLE:
         return False
-    return not any(pickle.trace.imports or pickle.trace.computed for pickle in contents.pickles)
+    return not any(pickle.trace.imports_anything for pickle in contents.pickles)
 
 
 def _ends_as_zip(source: Source) -> bool:

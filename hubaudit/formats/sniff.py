@@ -157,7 +157,7 @@ def _first_that_matters(head: bytes) -> tuple[Trace, int]:
     """The trace of the first pickle that imports something or is the last, and which one it is."""
     source = MemorySource(head)
     trace, pickles = interpret(source), 1
-    while trace.complete and not trace.imports and not trace.computed and trace.end < len(head):
+    while trace.complete and not trace.imports_anything and trace.end < len(head):
         trace, pickles = interpret(source, trace.end), pickles + 1
     return trace, pickles
 

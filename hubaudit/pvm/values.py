@@ -189,3 +189,8 @@ class Trace:
     @property
     def complete(self) -> bool:
         return self.stop.kind is StopKind.COMPLETE
+
+    @property
+    def imports_anything(self) -> bool:
+        """By a name that it spells out, or by one that it computes."""
+        return bool(self.imports or self.computed)
