@@ -41,7 +41,7 @@ from hubaudit.rules.names import catalogue_digest, load_catalogue
 from hubaudit.rules.uses import judge
 from hubaudit.selection import how_to_read, promises_pickle
 from hubaudit.source import Source
-from hubaudit.source.digest import git_blob_id_of, sha256_of
+from hubaudit.source.digest import matches_listing, sha256_of
 from hubaudit.source.local import LocalSource
 from hubaudit.verdict import decide, summarize
 
@@ -341,7 +341,7 @@ def _examine(
         with files.open(file, how) as source:
             # a small file's beginning is all of it
             whole = how in (ReadHow.CACHE, ReadHow.LOCAL) or file.size <= HEAD_SIZE
-            verified = _verify(file, source) if whole else None
+            verified = matches_listing(file, source) if whole else None
             digest = file.sha256 or (sha256_of(source) if whole else None)
             # sniffed again: what was looked at first may not be the bytes that are here now
             read = read_promised if promises_pickle(file.path) else read_file
@@ -350,15 +350,6 @@ def _examine(
         return _unavailable(file, found, listed, error)
     role = load_role(file, contents.format, listed)
     return _judge(file, role, how, contents, verified, digest)
-
-
-def _verify(file: RepoFile, source: Source) -> bool | None:
-    """Whether the bytes that will be interpreted are those that the listing names."""
-    if file.sha256 is not None:
-        return sha256_of(source) == file.sha256
-    if file.blob_id is not None:
-        return git_blob_id_of(source) == file.blob_id
-    return None
 
 
 def _judge(

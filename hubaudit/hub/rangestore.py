@@ -15,6 +15,8 @@ from pathlib import Path
 import platformdirs
 
 from hubaudit.model import RepoFile
+from hubaudit.source.digest import matches_listing
+from hubaudit.source.memory import MemorySource
 from hubaudit.source.remote import BLOCK, NoStore
 
 LIMIT = 512 * 1024 * 1024  # on disk: ranges of some thousand repositories, at about 100 KiB each
@@ -122,11 +124,7 @@ class RangeStore:
         """Whether this is the whole file and does not have the hash it is kept under."""
         if first != 0 or len(data) != self._file.size or len(data) > _WHOLE:
             return False
-        if self._file.sha256:
-            return hashlib.sha256(data).hexdigest() != self._file.sha256
-        blob = hashlib.sha1(b"blob %d\0" % len(data), usedforsecurity=False)
-        blob.update(data)
-        return blob.hexdigest() != self._file.blob_id
+        return not matches_listing(self._file, MemorySource(data))
 
 
 class FrozenStore(NoStore):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from hubaudit.model import RepoFile
 from hubaudit.source import Source
 
 CHUNK = 1 << 20  # larger ones were not faster
@@ -27,6 +28,15 @@ def git_blob_id_of(source: Source) -> str:
     for chunk in _chunks(source):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def matches_listing(file: RepoFile, source: Source) -> bool | None:
+    """Whether the bytes of `source` are those that the listing names; None if it names none."""
+    if file.sha256 is not None:
+        return sha256_of(source) == file.sha256
+    if file.blob_id is not None:
+        return git_blob_id_of(source) == file.blob_id
+    return None
 
 
 def _chunks(source: Source) -> Iterator[bytes]:
