@@ -99,9 +99,16 @@ def _loop(m: Machine) -> NoReturn:
                 if code == 0x94:  # MEMOIZE
                     memo.append(stack[-1])
                     continue
-                if code == 0x86:  # TUPLE2
+                if code == 0x86:  # TUPLE2, and the LONG_BINPUT that picklers write after it
                     last = stack.pop()
                     stack[-1] = (stack[-1], last)
+                    if (
+                        pos < safe
+                        and buffer[pos] == 0x72
+                        and UINT4(buffer, pos + 1)[0] == len(memo)
+                    ):
+                        memo.append(stack[-1])
+                        pos += 5
                     continue
                 if code == 0x85:  # TUPLE1
                     stack[-1] = (stack[-1],)
@@ -120,8 +127,15 @@ def _loop(m: Machine) -> NoReturn:
                         m.remember(index)
                         memo = m.memo
                     continue
-                if code == 0x5D:  # EMPTY_LIST
+                if code == 0x5D:  # EMPTY_LIST, and the same
                     stack.append([])
+                    if (
+                        pos < safe
+                        and buffer[pos] == 0x72
+                        and UINT4(buffer, pos + 1)[0] == len(memo)
+                    ):
+                        memo.append(stack[-1])
+                        pos += 5
                     continue
                 if code == 0x61:  # APPEND
                     last = stack.pop()
@@ -135,8 +149,12 @@ def _loop(m: Machine) -> NoReturn:
                 if code == 0x65:  # APPENDS
                     items = stack
                     stack = m.stack = marks.pop()
-                    m.offset = m.base + pos - 1
-                    extend(m, stack[-1], items)
+                    target = stack[-1]
+                    if type(target) is list:
+                        target += items
+                    else:
+                        m.offset = m.base + pos - 1
+                        extend(m, target, items)
                     continue
                 if code == 0x74:  # TUPLE
                     items = stack
@@ -185,6 +203,7 @@ def _step_over_numbers(m: Machine, pos: int) -> int:
     if run is None or not m.marks[-1]:
         return pos
     m.stack = m.marks.pop()
+    m.offset = m.base + run.end() - 1  # of the APPENDS, which may be a call
     extend(m, m.stack[-1], [Run(run.end() - pos - 1, m.base + pos)])
     return run.end()
 

@@ -465,3 +465,11 @@ def test_a_method_of_a_global_is_a_call_at_its_own_byte(method: tuple[Instructio
     trace = run(("GLOBAL", "own", "registry"), *method, "STOP")
     before = assemble(("GLOBAL", "own", "registry"), *method)
     assert [call.offset for call in trace.calls] == [len(before) - 1]
+
+
+@pytest.mark.parametrize("numbers", [1, 100])
+def test_a_call_by_appends_is_where_the_appends_is_however_many_numbers(numbers: int) -> None:
+    items = [("BININT1", 7)] * numbers
+    trace = run(("GLOBAL", "collections", "deque"), "MARK", *items, "APPENDS", "STOP")
+    assert [call.how for call in trace.calls] == ["APPENDS"]
+    assert trace.calls[0].offset == trace.end - 2
