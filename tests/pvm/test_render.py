@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubaudit.pvm.render import render
+from hubaudit.pvm.render import Bounds, render
 from hubaudit.pvm.values import (
     Call,
     Global,
@@ -54,3 +54,29 @@ def test_a_list_that_holds_itself_is_shown_to_a_depth() -> None:
     endless: list[Value] = []
     endless.append(endless)
     assert "…" in render(endless)
+
+
+@pytest.mark.parametrize("depth", [8, 64])
+def test_a_billion_laughs_are_shown_in_a_few_thousand_characters(depth: int) -> None:
+    laughs: Value = "ha"
+    for _ in range(64):
+        laughs = (laughs,) * 8
+    assert len(render(laughs, Bounds(depth=depth))) < 8000
+    assert len(render(Call("REDUCE", SYSTEM, (laughs, laughs), 0), Bounds(depth=depth))) < 8000
+
+
+def test_a_name_that_is_none_cannot_look_like_code() -> None:
+    posing = Global("print('fine')  #", "x")
+    assert render(posing) == """find_class("print('fine')  #", 'x')"""
+    assert render(Global("a", "")) == "find_class('a', '')"
+    assert len(render(Global("a" * (1 << 20), "b" * (1 << 20)))) < 500
+
+
+def test_calls_inside_are_shown_by_their_names_and_the_outer_one_is_not() -> None:
+    inner = Call("REDUCE", Global("own", "f"), (), 0)
+    outer = Call("REDUCE", Global("own", "g"), (inner, [inner]), 9)
+    assert render(outer, named=lambda call: f"_{call.offset}") == "own.g(_0, [_0])"
+
+
+def test_bounds_are_those_that_are_asked_for() -> None:
+    assert render([["x" * 50]] * 3, Bounds(items=2, text=10)) == "[['xxxxxxxx…], ['xxxxxxxx…], …]"
