@@ -65,9 +65,9 @@ class _Writer:
         self.left = bounds.length
 
     def value(self, value: Value, depth: int) -> str:
+        self.left -= 3  # of an ellipsis, or of brackets and a comma
         if depth <= 0 or self.left <= 0:
             return "…"
-        self.left -= 2  # what stands between values
         match value:
             case Call():
                 name = self.named(value)
