@@ -204,6 +204,14 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What an audit took from the network: requests, with redirects and repetitions, and bytes received."""
+
+    requests: int
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
 class RepoReport:
     """Everything an audit has to say about one repository at one commit."""
 

@@ -30,15 +30,16 @@ from hubaudit.events import Listener, ignore
 from hubaudit.hub import offline
 from hubaudit.hub.access import Access, get, same_server
 from hubaudit.hub.cassette import Cassette, Recorder, Replayer
+from hubaudit.hub.cost import Meter
 from hubaudit.hub.download import download
 from hubaudit.hub.listing import TreeReader
 from hubaudit.hub.ranges import RangeReader
 from hubaudit.hub.rangestore import RangeStore, store_root
 from hubaudit.hub.refusals import Asked, refusal
 from hubaudit.hub.wire import TRANSIENT, ClientFactory, Patience, Wire, installed, where, wrapping
-from hubaudit.model import Listing, RepoFile, RepoRef, Target
+from hubaudit.model import Cost, Listing, RepoFile, RepoRef, Target
 from hubaudit.source import Source
-from hubaudit.source.remote import RemoteSource
+from hubaudit.source.remote import BLOCK, RemoteSource
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ANSWER_BYTES = 64 * 1024 * 1024  # a page of 1000 entries with all scans takes about 1 MiB
@@ -86,6 +87,7 @@ class HubClient:
         self._patience = patience or Patience()
         self._stopped = Event()
         self._sleep, self._clock = sleep or self._stopped.wait, clock
+        self._meter = Meter()
         self._readers: dict[tuple[RepoRef, str], RangeReader] = {}
         self._stack = ExitStack()
 
@@ -149,19 +151,27 @@ class HubClient:
         """
         return download(self._access, repo, file)
 
-    def open_range(self, repo: RepoRef, file: RepoFile) -> Source:
+    def open_range(self, repo: RepoRef, file: RepoFile, *, beginning: int = BLOCK) -> Source:
         """The file as random-access bytes, fetched as they are read, and kept for the next audit.
 
-        No request is made here. Reading raises FileUnavailable where only this file cannot be had,
-        and a HubError otherwise.
+        What the HF cache holds is read from there. No request is made here. Reading raises
+        FileUnavailable where only this file cannot be had, and a HubError otherwise. See
+        `RemoteSource` for `beginning`.
         """
         access = self._access
+        if not access.offline and offline.holds(access, repo, file):
+            return RemoteSource(file.size, offline.reader(access, repo, file), beginning=beginning)
         store = RangeStore(access.ranges, self.endpoint, file)
         if access.offline:
             return RemoteSource(file.size, offline.reader(access, repo, file), store=store.frozen())
         # One for all sources of a file: where the Hub redirects to need not be asked again.
         ranges = self._readers.setdefault((repo, file.path), RangeReader(access, repo, file))
-        return RemoteSource(file.size, ranges.fetch, store=store)
+        return RemoteSource(file.size, ranges.fetch, store=store, beginning=beginning)
+
+    @property
+    def cost(self) -> Cost:
+        """What was asked of the network since this client was made."""
+        return self._meter.read()
 
     def stop(self) -> None:
         """Wake whatever thread waits for a rate limit or a retry: it gets HubUnreachable.
@@ -192,7 +202,9 @@ class HubClient:
 
     def _factory(self) -> ClientFactory:
         def wire(transport: httpx.BaseTransport) -> Wire:
-            return Wire(transport, self._patience, self._listener, self._sleep, self._clock)
+            return Wire(
+                transport, self._patience, self._listener, self._sleep, self._clock, self._meter
+            )
 
         cassette = self._cassette
         if cassette is None:
@@ -203,7 +215,7 @@ class HubClient:
         def replayed() -> httpx.Client:
             # Nothing to wait for, and no request hook: offline mode is no reason not to replay.
             transport = Wire(
-                Replayer(cassette), self._patience, ignore, lambda _: None, self._clock
+                Replayer(cassette), self._patience, ignore, lambda _: None, self._clock, self._meter
             )
             return httpx.Client(transport=transport, follow_redirects=True, timeout=None)
 

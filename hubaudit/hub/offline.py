@@ -1,4 +1,4 @@
-"""The Hub's part played by the HF cache, when HF_HUB_OFFLINE=1 forbids to ask anybody.
+"""What the HF cache holds, and the Hub's part played by it when HF_HUB_OFFLINE=1 forbids to ask anybody.
 
 The layout is huggingface_hub's: `refs/<revision>`, `snapshots/<commit>/<path>` → `blobs/<etag>`, and
 `trees/<commit>.json`, written since 1.22 by snapshot_download.
@@ -18,8 +18,11 @@ from hubaudit.errors import FileUnavailable, HubAnswerInvalid, NotCached
 from hubaudit.hub.access import Access
 from hubaudit.hub.listing import TreeReader, unusable_name
 from hubaudit.model import Listing, RepoFile, RepoRef, Target, Unread
+from hubaudit.source.digest import matches_listing
+from hubaudit.source.local import LocalSource
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_HASHED = 16 << 20  # bytes: 10 ms
 _TREE_FORMAT = 1  # of trees/<commit>.json, in huggingface_hub 1.22 to 2.4
 
 
@@ -53,6 +56,28 @@ def list_files(access: Access, repo: RepoRef) -> Listing:
         else:
             return reader.listing()
     return _snapshot_listing(repo, _snapshot(folder, commit))
+
+
+def holds(access: Access, repo: RepoRef, file: RepoFile) -> bool:
+    """Whether the cache has the file whole, under the name of its hash.
+
+    A small one is hashed; of a large one the name has to do, as for whoever loads it from there.
+    """
+    path = (
+        _snapshot(_folder(access, repo.repo_id, repo.repo_type), repo.commit_hash or "") / file.path
+    )
+    if unusable_name(file.path) or not path.is_file():
+        return False
+    cached = _cached_file(path, file.path)
+    if not isinstance(cached, RepoFile) or cached.size != file.size:
+        return False
+    if file.size > _HASHED:
+        return (cached.sha256 or cached.blob_id or "") in (file.sha256, file.blob_id)
+    try:
+        with LocalSource(path) as source:
+            return bool(matches_listing(file, source))
+    except OSError:
+        return False
 
 
 def reader(access: Access, repo: RepoRef, file: RepoFile) -> Callable[[int, int], bytes]:

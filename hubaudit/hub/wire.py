@@ -19,6 +19,7 @@ from huggingface_hub.utils import httpx, logging, parse_ratelimit_headers
 
 from hubaudit.errors import HubAnswerInvalid, HubError, HubUnreachable, RateLimited
 from hubaudit.events import Listener, Waiting, ignore
+from hubaudit.hub.cost import Meter
 from hubaudit.hub.listing import unusable_name
 
 TRANSIENT = (
@@ -64,6 +65,7 @@ class Wire(httpx.BaseTransport):
     listener: Listener = ignore
     sleep: Callable[[float], object] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    meter: Meter = field(default_factory=Meter)
     _broken: dict[str, list[int]] = field(default_factory=dict)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -74,9 +76,11 @@ class Wire(httpx.BaseTransport):
         """
         self._fill_timeouts(request)
         if request.method not in {"GET", "HEAD"}:
+            self.meter.sent()
             return self.inner.handle_request(request)
         trial = _Trial(self.patience, where(str(request.url)))
         while True:
+            self.meter.sent()
             try:
                 response = self.inner.handle_request(request)
             except TRANSIENT as error:
@@ -135,6 +139,7 @@ class _Body(httpx.SyncByteStream):
         try:
             for chunk in self._unhurried():
                 received += len(chunk)
+                self._wire.meter.received(len(chunk))
                 yield chunk
         except TRANSIENT as error:
             self._wire.body_broke(self._url, received, error)

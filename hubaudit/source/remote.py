@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 BLOCK = 8 * 1024  # a zip's central directory or a safetensors header mostly fits one or two
-READ_AHEAD = 256 * 1024  # at most: a pickle is read front to back, in doubling steps
+READ_AHEAD = 4 * 1024 * 1024  # at most: a pickle is read front to back, in doubling steps
+BEGINNING = 64 * 1024  # of a weight file: the headers of most, and the pickles of many
 PIECE = 8 * 1024 * 1024  # at most, in one fetch: what a broken connection can cost
 KEPT = 32 * 1024 * 1024  # in memory: several members' worth, with many sources open at a time
 
@@ -37,13 +38,21 @@ class NoStore:
 class RemoteSource:
     """A `Source` over `fetch(start, end)`, which gives exactly the bytes from start up to before end.
 
-    `fetch` is asked for whole blocks only, adjacent ones together. What it raises goes through.
+    `fetch` is asked for whole blocks only, adjacent ones together. What it raises goes through. The first
+    fetch at byte 0 takes at least `beginning` bytes at once.
     """
 
     def __init__(
-        self, size: int, fetch: Fetch, *, store: BlockStore | None = None, kept: int = KEPT
+        self,
+        size: int,
+        fetch: Fetch,
+        *,
+        store: BlockStore | None = None,
+        kept: int = KEPT,
+        beginning: int = BLOCK,
     ) -> None:
         self._size = size
+        self._beginning = beginning
         self._fetch = fetch
         self._store = store or NoStore()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
@@ -92,7 +101,8 @@ class RemoteSource:
     def _fetch_blocks(self, start: int, stop: int) -> dict[int, bytes]:
         """Blocks from `start` up to before `stop`, and some more where reading seems to go on."""
         self._ahead = min(2 * self._ahead + 1, READ_AHEAD // BLOCK) if start == self._next else 0
-        beyond = min(stop + self._ahead, -(-self._size // BLOCK))
+        beyond = max(stop + self._ahead, self._beginning // BLOCK if start == 0 else 0)
+        beyond = min(beyond, -(-self._size // BLOCK))
         while stop < beyond and self._known(stop) is None:
             stop += 1
         self._next = stop

@@ -94,3 +94,11 @@ def test_only_so_many_blocks_stay_in_memory() -> None:
     assert far.fetched == []
     source.read(0, 1)
     assert far.fetched != []
+
+
+def test_the_beginning_comes_in_one_fetch_when_it_is_read_first() -> None:
+    far = Far(random_bytes(40 * BLOCK))
+    source = RemoteSource(len(far.data), far.fetch, beginning=8 * BLOCK)
+    source.read(0, 10)
+    source.read(7 * BLOCK, 10)
+    assert far.fetched == [(0, 8 * BLOCK)]
