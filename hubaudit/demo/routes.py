@@ -41,7 +41,7 @@ def answer_cdn(world: World, incoming: Incoming) -> Answer:
         refusal = b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>'
         return Answer(403, refusal, {"Content-Type": "application/xml"})
     # The real CDN's ETag is the Xet hash: anything but the sha256.
-    etag = hashlib.sha256(b"xet" + content).hexdigest()
+    etag = hashlib.sha256(f"xet {incoming.route}".encode()).hexdigest()  # the content is long
     disposition = incoming.value("response-content-disposition") or "inline"
     return bytes_answer(
         incoming,
