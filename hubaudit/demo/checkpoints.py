@@ -167,18 +167,20 @@ def safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | Non
     order = list(DTYPES)
     names = sorted(tensors, key=lambda name: (-order.index(tensors[name].storage.dtype), name))
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    data = b""
+    parts: list[bytes] = []
+    at = 0
     for name in names:
         one = tensors[name]
+        parts.append(one.data)
         header[name] = {
             "dtype": one.storage.dtype,
             "shape": list(one.shape),
-            "data_offsets": [len(data), len(data) + len(one.data)],
+            "data_offsets": [at, at + len(parts[-1])],
         }
-        data += one.data
+        at += len(parts[-1])
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + data
+    return b"".join((struct.pack("<Q", len(text)), text, *parts))
 
 
 class _Storages:
@@ -223,7 +225,7 @@ def _stored_zip(members: Mapping[str, bytes]) -> bytes:
 
     Sizes and checksum of a member follow its data; its local header has zeros (flag 0x0008).
     """
-    body, directory = b"", b""
+    body, directory = bytearray(), bytearray()
     for name, data in members.items():
         path = name.encode()
         checked = struct.pack("<III", zlib.crc32(data), len(data), len(data))
@@ -236,7 +238,7 @@ def _stored_zip(members: Mapping[str, bytes]) -> bytes:
         body += data + b"PK\x07\x08" + checked
         directory += b"PK\x01\x02" + struct.pack("<HH", 0, 0) + common + checked
         directory += struct.pack("<HHHHHII", len(path), 0, 0, 0, 0, 0, start) + path
-    return body + directory + _zip_end(len(members), len(directory), len(body))
+    return bytes(body + directory + _zip_end(len(members), len(directory), len(body)))
 
 
 def _zip_end(count: int, size: int, start: int) -> bytes:
