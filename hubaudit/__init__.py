@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hubaudit.config import Policy
     from hubaudit.model import RepoReport, Verdict
     from hubaudit.pipeline import audit, require, scan
+    from hubaudit.policyfile import load_policy
 
 __version__ = "0.1.0"
-__all__ = ["RepoReport", "Verdict", "__version__", "audit", "require", "scan"]
+__all__ = [
+    "Policy",
+    "RepoReport",
+    "Verdict",
+    "__version__",
+    "audit",
+    "load_policy",
+    "require",
+    "scan",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,6 +28,14 @@ def __getattr__(name: str) -> Any:
         from hubaudit import pipeline
 
         return getattr(pipeline, name)
+    if name == "Policy":
+        from hubaudit.config import Policy
+
+        return Policy
+    if name == "load_policy":
+        from hubaudit.policyfile import load_policy
+
+        return load_policy
     if name in {"RepoReport", "Verdict"}:
         from hubaudit import model
 

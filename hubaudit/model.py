@@ -154,7 +154,10 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing a rule found. `offset` counts bytes from the start of the member (or file)."""
+    """One thing a rule found. `offset` counts bytes from the start of the member (or file).
+
+    `path` is empty for a finding about the repository as a whole.
+    """
 
     rule: str
     severity: Severity
@@ -196,11 +199,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Which hubaudit judged. `ruleset` is the sha256 of the rules and the catalogue."""
+    """Which hubaudit judged. `ruleset` is the sha256 of the rules and the catalogue, `policy` that of
+    the settings; None in a report of a version that did not say."""
 
     name: str
     version: str
     ruleset: str
+    policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ from hubaudit.selection import how_to_read, promises_pickle
 from hubaudit.source import Source
 from hubaudit.source.digest import matches_listing, sha256_of
 from hubaudit.source.local import LocalSource
-from hubaudit.verdict import decide, summarize
+from hubaudit.verdict import FAILED, decide, exit_code, summarize
+from hubaudit.waivers import tolerate
 
 # First bytes are fetched in parallel; the client's own snapshot_download uses as many threads.
 _SNIFF_THREADS = 8
@@ -118,7 +119,7 @@ def require(
         policy=policy,
         listener=listener,
     )
-    if report.verdict is Verdict.FAIL:
+    if exit_code(report.verdict, strict=policy.strict) == FAILED:
         raise AuditFailed(report, hint="read the findings before anything loads this commit")
     if report.verdict is Verdict.INCOMPLETE:
         raise AuditIncomplete(report, hint="see `unread` for what is missing")
@@ -244,12 +245,19 @@ def _audit_files(files: _Files, listing: Listing, policy: Policy, listener: List
     except HubError as error:
         failure = error
     unread = (*listing.unread, *(entry for one in examined for entry in one.unread))
-    findings = tuple(finding for one in examined for finding in one.findings)
+    findings = _tolerate(listing.repo, examined, policy)
     if failure is not None:
         unread = (*unread, *_never_reached(listing, examined, failure))
         if decide(findings, unread, policy) is not Verdict.FAIL:
             raise failure
     return _conclude(listing, examined, findings, unread, policy, listener)
+
+
+def _tolerate(repo: RepoRef, examined: Sequence[_Examined], policy: Policy) -> tuple[Finding, ...]:
+    """Everything found, with what the policy says of the repository and of each finding."""
+    found = tuple(finding for one in examined for finding in one.findings)
+    reports = tuple(one.report for one in examined)
+    return tolerate((*rules.check_repo(repo, policy), *found), reports, repo, policy)
 
 
 def _never_reached(
@@ -271,7 +279,7 @@ def _conclude(
 ) -> RepoReport:
     verdict = decide(findings, unread, policy)
     report = RepoReport(
-        tool=Tool("hubaudit", __version__, rules.ruleset_digest(catalogue_digest())),
+        tool=Tool("hubaudit", __version__, rules.ruleset_digest(catalogue_digest()), policy.digest),
         repo=listing.repo,
         verdict=verdict,
         summary=summarize(verdict, findings, unread, policy),
@@ -335,7 +343,7 @@ def _examine(
 ) -> _Examined:
     """Steps 4 to 7 for one file."""
     if isinstance(found, FileUnavailable):
-        return _unavailable(file, Format.DATA, listed, found)
+        return _unavailable(file, Format.DATA, listed, found, policy)
     how = files.how(file, found)
     try:
         with files.open(file, how) as source:
@@ -347,9 +355,9 @@ def _examine(
             read = read_promised if promises_pickle(file.path) else read_file
             contents = read(source, policy.max_archive_depth)
     except FileUnavailable as error:
-        return _unavailable(file, found, listed, error)
+        return _unavailable(file, found, listed, error, policy)
     role = load_role(file, contents.format, listed)
-    return _judge(file, role, how, contents, verified, digest)
+    return _judge(file, role, how, contents, verified, digest, policy)
 
 
 def _judge(
@@ -359,9 +367,10 @@ def _judge(
     contents: Contents,
     verified: bool | None,
     digest: str | None,
+    policy: Policy,
 ) -> _Examined:
-    uses = judge(load_catalogue(), contents)
-    findings = rules.check(rules.Evidence(file, role, contents, uses, verified))
+    uses = judge(rules.catalogue_under(policy), contents)
+    findings = rules.check(rules.Evidence(file, role, contents, uses, verified, policy))
     report = FileReport(
         path=file.path,
         size=file.size,
@@ -382,7 +391,11 @@ def _judge(
 
 
 def _unavailable(
-    file: RepoFile, found: Format, listed: Sequence[RepoFile], error: FileUnavailable
+    file: RepoFile,
+    found: Format,
+    listed: Sequence[RepoFile],
+    error: FileUnavailable,
+    policy: Policy,
 ) -> _Examined:
     return _judge(
         file,
@@ -391,4 +404,5 @@ def _unavailable(
         Contents(found, gaps=(Gap(None, str(error)),)),
         None,
         file.sha256,
+        policy,
     )

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from hubaudit.config import Policy
 from hubaudit.model import Finding, Severity, Unread, Verdict
 
-_EXIT_CODES = {Verdict.PASS: 0, Verdict.REVIEW: 0, Verdict.FAIL: 1, Verdict.INCOMPLETE: 3}
+FAILED = 1
+_EXIT_CODES = {Verdict.PASS: 0, Verdict.REVIEW: 0, Verdict.FAIL: FAILED, Verdict.INCOMPLETE: 3}
 # With many targets the worst one decides (errors and usage are 2, drift 4).
 _WORST_FIRST = (1, 2, 3, 4)
 
@@ -28,10 +29,19 @@ def decide(findings: Iterable[Finding], unread: Sequence[Unread], policy: Policy
 def summarize(
     verdict: Verdict, findings: Sequence[Finding], unread: Sequence[Unread], policy: Policy
 ) -> str:
-    """One sentence for the report."""
+    """One sentence for the report, and a second one if something of what was found is tolerated."""
+    counted = [finding for finding in findings if finding.waived is None]
+    tolerated = len(findings) - len(counted)
+    said = _explain(verdict, counted, unread, policy)
+    return f"{said} Tolerated: {_count(tolerated, 'finding')}." if tolerated else said
+
+
+def _explain(
+    verdict: Verdict, findings: Sequence[Finding], unread: Sequence[Unread], policy: Policy
+) -> str:
     match verdict:
         case Verdict.FAIL:
-            bad = [f for f in findings if f.severity.rank <= policy.fail_on.rank and not f.waived]
+            bad = [f for f in findings if f.severity.rank <= policy.fail_on.rank]
             rules = Counter(finding.rule for finding in bad)
             listed = ", ".join(f"{rule} × {n}" if n > 1 else rule for rule, n in rules.items())
             return f"What fails: {listed}."
@@ -51,7 +61,7 @@ def _count(number: int, noun: str) -> str:
 def exit_code(verdict: Verdict, *, strict: bool) -> int:
     """The contract's code for one target. `strict`: REVIEW fails too."""
     if strict and verdict is Verdict.REVIEW:
-        return 1
+        return FAILED
     return _EXIT_CODES[verdict]
 
 

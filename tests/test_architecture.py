@@ -31,6 +31,11 @@ LAYERS = {
     "hubaudit.selection": 3,
     "hubaudit.loadpath": 3,
     "hubaudit.verdict": 3,
+    "hubaudit.waivers": 3,
+    "hubaudit.baseline": 3,
+    "hubaudit.policyfile": 4,
+    "hubaudit.policysearch": 4,
+    "hubaudit.baselinefile": 4,
     "hubaudit.pipeline": 4,
     "hubaudit.report": 5,
     "hubaudit.cli": 6,
@@ -38,9 +43,23 @@ LAYERS = {
     "hubaudit.__main__": 7,
 }
 # Within a layer: `a` may be imported by `b`, not the other way round.
-BELOW = {("hubaudit.pvm", "hubaudit.formats"), ("hubaudit.demo", "hubaudit.cli")}
+BELOW = {
+    ("hubaudit.pvm", "hubaudit.formats"),
+    ("hubaudit.demo", "hubaudit.cli"),
+    ("hubaudit.policyfile", "hubaudit.policysearch"),
+}
 
-PURE = ("pvm", "formats", "rules", "tensors", "selection", "loadpath", "verdict")
+PURE = (
+    "pvm",
+    "formats",
+    "rules",
+    "tensors",
+    "selection",
+    "loadpath",
+    "verdict",
+    "waivers",
+    "baseline",
+)
 FORBIDDEN_MODULES = {
     *("pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"),
     *("torch", "numpy", "importlib.import_module", "runpy", "imp", "click"),
@@ -84,6 +103,7 @@ def imports_of(path: Path) -> Iterator[tuple[str, bool]]:
 REACHING_UP = {
     ("hubaudit.model", "hubaudit.report"),
     ("hubaudit", "hubaudit.pipeline"),
+    ("hubaudit", "hubaudit.policyfile"),
 }
 
 

@@ -21,9 +21,13 @@ def audit(
     targets: options.Targets,
     revision: options.Revision = None,
     repo_type: options.RepoType = None,
-    fail_on: options.FailOn = "high",
-    strict: options.Strict = False,
-    max_archive_depth: options.MaxArchiveDepth = 3,
+    fail_on: options.FailOn = None,
+    strict: options.Strict = None,
+    max_archive_depth: options.MaxArchiveDepth = None,
+    config: options.Config = None,
+    no_config: options.NoConfig = False,
+    baseline: options.Baseline = None,
+    write_baseline: options.WriteBaseline = None,
     form: options.Form = "text",
     output: options.Output = None,
     reports: options.Reports = Path("reports"),
@@ -34,19 +38,20 @@ def audit(
     replay: options.Replay = None,
 ) -> Job:
     """Say what a commit on the Hub would run on whoever loads it. Nothing is executed."""
-    _check_cassette(targets, record, replay)
+    check_cassette(targets, record, replay)
 
     def job() -> int:
+        from hubaudit.cli.policy import Choices, settle
         from hubaudit.cli.run import Delivery, run
-        from hubaudit.config import Policy
-        from hubaudit.model import Severity
         from hubaudit.pipeline import audit as audit_repository
 
+        chosen = Choices(config, no_config, fail_on, strict, max_archive_depth, baseline)
+        settled = settle(chosen, audited=(), quiet=quiet)
         ask = partial(
             audit_repository,
             revision=revision,
             repo_type=repo_type,
-            policy=Policy(Severity(fail_on), max_archive_depth),
+            policy=settled.policy,
             record=record,
             replay=replay,
         )
@@ -58,12 +63,14 @@ def audit(
                 raise _with_likelier_hint(error, target) from error.__cause__
 
         kept = None if no_save else reports
-        return run(targets, judge, Delivery(form, output, kept, strict, quiet, verbose))
+        delivery = Delivery(form, output, kept, write_baseline, quiet, verbose)
+        return run(targets, judge, settled, delivery)
 
     return job
 
 
-def _check_cassette(targets: list[str], record: Path | None, replay: Path | None) -> None:
+def check_cassette(targets: list[str], record: Path | None, replay: Path | None) -> None:
+    """Raises UsageError where the two options make no sense."""
     if record is not None and replay is not None:
         raise UsageError(
             "--record and --replay exclude each other", hint="give one of the two folders"

@@ -13,6 +13,7 @@ SeverityName = Literal["critical", "high", "medium", "low"]
 
 _WRITING = "Output"
 _HUB = "Hub"
+_POLICY = "Policy"
 
 Targets = Annotated[
     list[str],
@@ -102,16 +103,61 @@ Verbose = Annotated[
     ),
 ]
 FailOn = Annotated[
-    SeverityName,
-    typer.Option(help="The least severity of a finding that makes the verdict FAIL."),
+    SeverityName | None,
+    typer.Option(
+        show_default="high",
+        rich_help_panel=_POLICY,
+        help="The least severity of a finding that makes the verdict FAIL.",
+    ),
 ]
 MaxArchiveDepth = Annotated[
-    int,
+    int | None,
     typer.Option(
         min=0,
         max=16,
         metavar="N",
+        show_default="3",
+        rich_help_panel=_POLICY,
         help="How deep archives and compressed files are opened in one another.",
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 for REVIEW, too.")]
+Strict = Annotated[
+    bool | None,
+    typer.Option(
+        "--strict/--no-strict",
+        show_default=False,
+        rich_help_panel=_POLICY,
+        help="Exit with 1 for REVIEW, too.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=_POLICY,
+        help="The policy file. Without it the nearest hubaudit.toml or pyproject.toml with "
+        r"\[tool.hubaudit], from here upwards.",
+    ),
+]
+NoConfig = Annotated[
+    bool, typer.Option("--no-config", rich_help_panel=_POLICY, help="Use no policy file.")
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=_POLICY,
+        help="Tolerate the findings in FILE: only others count.",
+    ),
+]
+WriteBaseline = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        rich_help_panel=_POLICY,
+        help="Write what is found now to FILE, for --baseline. It changes no exit code.",
+    ),
+]

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from hubaudit.cli import console, errors, progress
+from hubaudit.cli.baseline import compare, write_baseline
 from hubaudit.cli.options import FormatName
+from hubaudit.cli.policy import Settled
 from hubaudit.cli.save import kept_at, write_file
 from hubaudit.errors import HubauditError, UsageError
 from hubaudit.events import Listener
@@ -23,21 +25,26 @@ Judge = Callable[[str, Listener], RepoReport]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How what was found leaves the process. `reports`: where JSON reports are kept, if anywhere."""
+    """How what was found leaves the process.
+
+    `reports`: where JSON reports are kept, if anywhere. `baseline`: the file to write one to.
+    """
 
     form: FormatName
     output: Path | None
     reports: Path | None
-    strict: bool
+    baseline: Path | None
     quiet: bool
     verbose: bool
 
 
-def run(targets: Sequence[str], judge: Judge, delivery: Delivery) -> int:
+def run(targets: Sequence[str], judge: Judge, settled: Settled, delivery: Delivery) -> int:
     """The exit code for all `targets`. An error of one does not stop the others."""
-    _check_output(delivery.output)
+    _check_writable(delivery.output, "--output")
+    _check_writable(delivery.baseline, "--write-baseline")
     sink = _sink(delivery, len(targets))
-    codes = []
+    codes: list[int] = []
+    decided: list[RepoReport] = []
     for target in targets:
         report = _judged(target, judge, delivery, about=target if len(targets) > 1 else "")
         if report is None:
@@ -45,8 +52,12 @@ def run(targets: Sequence[str], judge: Judge, delivery: Delivery) -> int:
             continue
         _keep(report, delivery)
         sink.add(report)
-        codes.append(exit_code(report.verdict, strict=delivery.strict))
+        compare(report, settled, quiet=delivery.quiet)
+        decided.append(report)
+        codes.append(exit_code(report.verdict, strict=settled.policy.strict))
     sink.close()
+    if delivery.baseline is not None:
+        write_baseline(delivery.baseline, decided, len(targets), quiet=delivery.quiet)
     return worst_exit_code(codes)
 
 
@@ -76,12 +87,12 @@ def _keep(report: RepoReport, delivery: Delivery) -> None:
         console.note(f"JSON report: {visible(str(path))}")
 
 
-def _check_output(output: Path | None) -> None:
+def _check_writable(file: Path | None, option: str) -> None:
     """Before anything is downloaded, not after."""
-    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+    if file is not None and (file.is_dir() or not file.parent.is_dir()):
         raise UsageError(
-            f"{output} cannot be written: it is a folder or in no folder",
-            hint="give --output the name of a file in a folder that exists",
+            f"{file} cannot be written: it is a folder or in no folder",
+            hint=f"give {option} the name of a file in a folder that exists",
         )
 
 

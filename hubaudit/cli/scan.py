@@ -8,9 +8,13 @@ from hubaudit.cli.errors import Job
 
 def scan(
     paths: options.Paths,
-    fail_on: options.FailOn = "high",
-    strict: options.Strict = False,
-    max_archive_depth: options.MaxArchiveDepth = 3,
+    fail_on: options.FailOn = None,
+    strict: options.Strict = None,
+    max_archive_depth: options.MaxArchiveDepth = None,
+    config: options.Config = None,
+    no_config: options.NoConfig = False,
+    baseline: options.Baseline = None,
+    write_baseline: options.WriteBaseline = None,
     form: options.Form = "text",
     output: options.Output = None,
     quiet: options.Quiet = False,
@@ -19,16 +23,17 @@ def scan(
     """Say what local files would run on whoever loads them. Nothing is executed."""
 
     def job() -> int:
+        from hubaudit.cli.policy import Choices, settle
         from hubaudit.cli.run import Delivery, run
-        from hubaudit.config import Policy
-        from hubaudit.model import Severity
         from hubaudit.pipeline import scan as scan_path
 
-        policy = Policy(Severity(fail_on), max_archive_depth)
+        chosen = Choices(config, no_config, fail_on, strict, max_archive_depth, baseline)
+        settled = settle(chosen, audited=paths, quiet=quiet)
         return run(
             [str(path) for path in paths],
-            lambda path, listener: scan_path(path, policy=policy, listener=listener),
-            Delivery(form, output, None, strict, quiet, verbose),
+            lambda path, listener: scan_path(path, policy=settled.policy, listener=listener),
+            settled,
+            Delivery(form, output, None, write_baseline, quiet, verbose),
         )
 
     return job

@@ -17,6 +17,15 @@ from hubaudit.rules.containers import (
 from hubaudit.rules.hubscan import HUB_SCAN
 from hubaudit.rules.identity import DIGEST_MISMATCH
 from hubaudit.rules.imports import COMPUTED_IMPORT, DANGEROUS_IMPORT, UNLISTED_IMPORT
+from hubaudit.rules.policy import (
+    DENIED_FORMAT,
+    DENIED_PROTOCOL,
+    PUBLISHER,
+    SCAN_REQUIRED,
+    WAIVER,
+    catalogue_under,
+    check_repo,
+)
 from hubaudit.rules.structure import BROKEN_PICKLE, TRAILING_DATA, WRONG_EXTENSION
 from hubaudit.rules.weights_only import WEIGHTS_ONLY
 from hubaudit.rules.weights_only import data as weights_only_data
@@ -36,9 +45,22 @@ RULES: tuple[Rule, ...] = (
     WEIGHTS_ONLY,
     DIGEST_MISMATCH,
     HUB_SCAN,
+    DENIED_FORMAT,
+    DENIED_PROTOCOL,
+    PUBLISHER,
+    SCAN_REQUIRED,
+    WAIVER,
 )
 
-__all__ = ["RULES", "Evidence", "Rule", "check", "ruleset_digest"]
+__all__ = [
+    "RULES",
+    "Evidence",
+    "Rule",
+    "catalogue_under",
+    "check",
+    "check_repo",
+    "ruleset_digest",
+]
 
 
 def check(evidence: Evidence, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from hubaudit.config import DEFAULT_POLICY, Policy
 from hubaudit.formats.contents import Contents
 from hubaudit.model import Confidence, Finding, LoadRole, RepoFile, Severity
 from hubaudit.rules.uses import NameUse
@@ -15,6 +16,7 @@ class Evidence:
     """All that is known of one file. `uses` are the names that its pickles import, judged.
 
     `verified` is False if the bytes are not those of the listing, None if not all of them were had.
+    `policy` is what the user demands; only the rules of `rules.policy` look at it.
     """
 
     file: RepoFile
@@ -22,6 +24,7 @@ class Evidence:
     contents: Contents
     uses: tuple[NameUse, ...]
     verified: bool | None
+    policy: Policy = DEFAULT_POLICY
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,14 @@ def canonical(module: str, name: str) -> tuple[str, str]:
     return IMPORT_MAPPING.get(module, module), name
 
 
+def spellings(module: str) -> Iterator[str]:
+    """`module` under every name that the same package has had, before and after."""
+    yield from _places(module)
+    for now, before in _SAME_PACKAGE:
+        if module == before or module.startswith(f"{before}."):
+            yield now + module[len(before) :]
+
+
 @cache
 def load_catalogue() -> Catalogue:
     """The shipped catalogue, read once. Raises nothing: the tests validate the data."""
@@ -226,6 +234,7 @@ def _rows_of(group: Mapping[str, Any]) -> Iterator[Entry]:
 
 
 def _places(module: str) -> Iterator[str]:
+    """`module`, and its name in older versions of the package."""
     yield module
     for now, before in _SAME_PACKAGE:
         if module == now or module.startswith(f"{now}."):

@@ -25,7 +25,7 @@ from hubaudit.model import (
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHA256 = "ab" * 32
-TOOL = Tool("hubaudit", "0.1.0", "cd" * 32)
+TOOL = Tool("hubaudit", "0.1.0", "cd" * 32, "12" * 32)
 ENDPOINT = "https://huggingface.co"
 RTL = "\u202e"
 
