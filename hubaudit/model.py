@@ -184,8 +184,23 @@ class GlobalUse:
 
 
 @dataclass(frozen=True, slots=True)
+class TensorDifference:
+    """`how` says in words what is different about a tensor of this name."""
+
+    name: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """A pickle checkpoint against its safetensors sibling. The tuples hold tensor names."""
+    """A pickle checkpoint against its safetensors sibling. The tuples hold tensor names.
+
+    `pickle` and `safetensors` are paths; of a sharded checkpoint the first one, and all of them are in
+    `pickle_files` and `safetensors_files`. `tensors` have a partner; of `tensors_read` of them bytes were
+    compared, `bytes_read` of `bytes_total` (counted in the safetensors file). `differences` say how those
+    in `differing` differ, `notes` what was found and explained. Of `not_comparable` tensors nobody can
+    tell. `why`: what kept the comparison from being complete; `broken_off`: that a file could not be read.
+    """
 
     pickle: str
     safetensors: str
@@ -195,6 +210,17 @@ class Comparison:
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
+    pickle_files: tuple[str, ...] = ()
+    safetensors_files: tuple[str, ...] = ()
+    tensors_read: int = 0
+    bytes_read: int = 0
+    bytes_total: int = 0
+    differences: tuple[TensorDifference, ...] = ()
+    not_comparable: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    why: str = ""
+    broken_off: bool = False
+    agreed_at: str | None = None  # the last commit at which they agreed, where that was asked for
 
 
 @dataclass(frozen=True, slots=True)

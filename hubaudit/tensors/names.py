@@ -1,0 +1,147 @@
+"""Which tensor of a pickle is which of its safetensors sibling, where names differ for a known reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+# Deep enough for `module._orig_mod.model.` inside `state_dict.`; more would let any name match any other.
+_DEEPEST = 4
+
+# What transformers renames while it loads, so that a checkpoint saved again has the new name: the legacy
+# mapping in conversion_mapping.py (5.23), `LayerNorm.gamma` and weight norm.
+_RENAMED = (
+    (".gamma", ".weight"),
+    (".beta", ".bias"),
+    (".weight_g", ".parametrizations.weight.original0"),
+    (".weight_v", ".parametrizations.weight.original1"),
+)
+
+# Buffers that models make when they are built. Whether they are saved changed between versions of
+# transformers: modeling_utils.py (5.23), `_adjust_missing_and_unexpected_keys`, and the models'
+# `_keys_to_ignore_on_load_unexpected` (4.57: GPT-2, GPT-Neo, Swin, BEiT).
+_BUFFERS = (
+    *("position_ids", "rotary_emb.inv_freq", "original_inv_freq"),
+    *("relative_position_index", "num_batches_tracked"),
+)
+_MASKS = ("attn.bias", "attention.bias")  # causal masks; a bias proper has one dimension
+_MASK_VALUES = ("attn.masked_bias", "attention.masked_bias")
+
+# What trainers keep in the same file, outside of the state dict: Lightning's `dump_checkpoint`, and the
+# usual `{"model": …, "optimizer": …}`.
+_TRAINING = frozenset(
+    "optimizer optimizers optimizer_states optimizer_state_dict opt lr_scheduler lr_schedulers scheduler "
+    "scaler amp callbacks loops rng_state rng_states".split()
+)
+
+# Ends of the names that models tie to one another: the `_tied_weights_keys` of transformers 5.23.
+_TIED = (
+    *("lm_head.weight", "lm_head.bias", "lm_head.decoder.weight", "lm_head.decoder.bias"),
+    *("embed_tokens.weight", "word_embeddings.weight", "wte.weight", "shared.weight"),
+    *("predictions.decoder.weight", "predictions.decoder.bias", "predictions.bias"),
+    *("embeddings.weight", "embed_out.weight", "proj_out.weight", "output_projection.weight"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """`partner` leads from names of the pickle to those of the safetensors file; `notes` say how.
+
+    `beside` are names of the pickle that lie beside the state dict, in an optimizer's state for instance.
+    """
+
+    partner: dict[str, str]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    beside: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def match(pickle: Collection[str], safetensors: Collection[str]) -> Names:
+    """Match by name, after one prefix is taken off all names of one side, if more match without it.
+
+    What the prefix leaves over is matched by its plain name, too: a loader that does not know of the
+    prefix takes that one.
+    """
+    there = set(safetensors)
+    prefixes = _prefixes(pickle, there)
+    back = _prefixes(safetensors, set(pickle))
+    prefix, side = _best(len(there.intersection(pickle)), prefixes, back)
+    partner: dict[str, str] = {}
+    for name in pickle:
+        candidate = prefix + name if side == "safetensors file" else name.removeprefix(prefix)
+        is_there = side == "safetensors file" or name.startswith(prefix)
+        if is_there and candidate in there:
+            partner[name] = candidate
+        elif name in there:
+            partner[name] = name
+    renamed = _rename(set(pickle) - partner.keys(), there - set(partner.values()))
+    partner |= renamed
+    left = [name for name in pickle if name not in partner]
+    beside = {
+        name for name in left if side == "pickle" and prefix and name.partition(".")[0] in _TRAINING
+    }
+    notes = [f"only in the {side} names begin with {prefix!r}"] if prefix else []
+    notes += [f"{old!r} is called {new!r} there" for old, new in sorted(renamed.items())[:1]]
+    reached = set(partner.values())
+    return Names(
+        partner,
+        tuple(sorted(there - reached)),
+        tuple(sorted(name for name in left if name not in beside)),
+        tuple(sorted(beside)),
+        tuple(notes),
+    )
+
+
+def is_computed_buffer(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether a tensor is one that models make when they are built, so that files may lack it."""
+    if _ends(name, _MASKS):
+        return len(shape) == 4
+    return _ends(name, _BUFFERS) or (_ends(name, _MASK_VALUES) and shape in ((), (1,)))
+
+
+def may_be_tied(name: str) -> bool:
+    """Whether models share a tensor of this name with another one."""
+    return _ends(name, _TIED)
+
+
+def _ends(name: str, ends: Iterable[str]) -> bool:
+    return any(name == end or name.endswith(f".{end}") for end in ends)
+
+
+def _suffixes(name: str) -> Iterable[str]:
+    """What is left of a name after one, two, … parts."""
+    for _ in range(_DEEPEST):
+        _, dot, name = name.partition(".")
+        if not dot:
+            return
+        yield name
+
+
+def _prefixes(names: Iterable[str], there: set[str]) -> Counter[str]:
+    """How many names match without each prefix that some name matches without."""
+    found: Counter[str] = Counter()
+    for name in names:
+        for suffix in _suffixes(name):
+            if suffix in there:
+                found[name[: len(name) - len(suffix)]] += 1
+    return found
+
+
+def _best(plain: int, prefixes: Counter[str], back: Counter[str]) -> tuple[str, str]:
+    """The prefix by which most names match, and whose it is; none where plain names do as well."""
+    choices = [(-plain, 0, "", "pickle")]
+    choices += [(-count, len(prefix), prefix, "pickle") for prefix, count in prefixes.items()]
+    choices += [(-count, len(prefix), prefix, "safetensors file") for prefix, count in back.items()]
+    _, _, prefix, side = min(choices)
+    return prefix, side
+
+
+def _rename(left: Iterable[str], there: set[str]) -> dict[str, str]:
+    found = {}
+    for name in left:
+        for old, new in _RENAMED:
+            if name.endswith(old) and (other := name.removesuffix(old) + new) in there:
+                found[name] = other
+    return found

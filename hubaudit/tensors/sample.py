@@ -1,0 +1,101 @@
+"""How deep a comparison goes, and which places of which tensors a sampled one looks at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hubaudit.tensors.blocks import Box, box_number, leaves
+from hubaudit.tensors.twins import Twins, box_of
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataOnly:
+    """Names, dtypes and shapes; no tensor is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """About `ranges` ranges of each file. The same `seed` takes the same places of the same tensors."""
+
+    # Two files' samples are within 32 requests and 800 kB: 16 KiB, and one block more for the ends.
+    ranges: int = 16
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Every byte of every tensor."""
+
+
+Depth = MetadataOnly | Sampling | Full
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    twins: Twins
+    box: Box
+
+
+PLACE = 16 * 1024  # bytes of one place at most: two blocks of a remote file
+_READS = 4  # of one place, where its elements lie far apart
+_LARGEST = 4  # tensors that are looked at more than once: a quarter of the places, at most half
+
+
+def choose(tensors: Sequence[Twins], sampling: Sampling) -> list[Place]:
+    """Places for about `sampling.ranges` reads of either file: the largest tensors and a random rest.
+
+    All places are different. Where the files are small, they may be all there is.
+    """
+    dice = _Dice(sampling.seed)
+    by_size = sorted(
+        (twins for twins in tensors if twins.size), key=lambda twins: (-twins.size, twins.name)
+    )
+    largest, rest = by_size[:_LARGEST], by_size[_LARGEST:]
+    rest.sort(key=lambda twins: dice.roll(twins.name))
+    walks = {id(twins): _walk(twins, dice, sampling.ranges) for twins in by_size}
+    # the largest ones get their second place before the last half of the rest gets its first
+    half = max(sampling.ranges // 2, 1)
+    order = [*largest, *rest[:half], *largest, *rest[half:]]
+    chosen: list[Place] = []
+    spent = 0
+    while order:
+        left = []
+        for twins in order:
+            place = next(walks[id(twins)], None)
+            if place is None:
+                continue
+            cost = _cost(place)
+            if chosen and spent + cost > sampling.ranges:
+                return chosen
+            chosen.append(place)
+            spent += cost
+            left.append(twins)
+        order = list(dict.fromkeys(left))
+    return chosen
+
+
+def _walk(twins: Twins, dice: _Dice, most: int) -> Iterator[Place]:
+    """Places of one tensor, far from one another, each once."""
+    shape, count = box_of(twins, PLACE, _READS)
+    start = dice.roll(twins.name) % count
+    step = max(1, count // most)
+    for number in range(min(count, most)):
+        at = (start + number * step) % count
+        yield Place(twins, box_number(twins.sizes, shape, at))
+
+
+def _cost(place: Place) -> int:
+    return max(sum(1 for _ in leaves(view, place.box)) for view in place.twins.views)
+
+
+class _Dice:
+    """Numbers that look random and depend on the seed alone."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def roll(self, what: str) -> int:
+        text = f"{self._seed}\0{what}".encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
