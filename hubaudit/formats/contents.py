@@ -78,6 +78,11 @@ class OddityKind(StrEnum):
     EXPANSION = "expansion"  # it unpacks to more than is read
     TORCHSCRIPT_CODE = "torchscript-code"
     PACKAGE_CODE = "package-code"  # Python, in an archive of torch.package
+    # Of a safetensors header:
+    SAFETENSORS_AMBIGUOUS = "safetensors-ambiguous"  # readers would take different tensors
+    SAFETENSORS_HIDDEN = "safetensors-hidden"  # bytes that are no tensor's
+    SAFETENSORS_REFUSED = "safetensors-refused"  # by the official reader
+    SAFETENSORS_STRAY = "safetensors-stray"  # against the format, but read alike by all
 
 
 @dataclass(frozen=True, slots=True)

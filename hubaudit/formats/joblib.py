@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from hubaudit.formats.dtypes import is_shape, of_pickled
+from hubaudit.formats.plausible import is_name
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.render import render
 from hubaudit.pvm.values import Call, Global, Mapping, StopKind, Trace, Value
@@ -89,7 +90,7 @@ def _does_more(plain: Trace, joblibs: Iterable[Trace], where: range) -> bool:
         return True
     imported = {name for trace in joblibs for name in trace.imports}
     return any(
-        found.offset in where and all(part.isidentifier() for part in ".".join(name).split("."))
+        found.offset in where and is_name(name)
         for name, found in plain.imports.items()
         if name not in imported
     )

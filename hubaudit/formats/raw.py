@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
 from hubaudit.formats.joblib import Reading, read_one
+from hubaudit.formats.plausible import imports_plausibly
 from hubaudit.formats.unpacked import length_of
 from hubaudit.pvm.values import Stop, StopKind
 from hubaudit.source import OutOfReach, Source
@@ -23,7 +24,8 @@ def read_pickles(source: Source, member: str | None = None, *, start: int = 0) -
     gaps = [Gap(member, why) for reading in readings for why in reading.unknown]
     last = readings[-1].traces[-1] if readings else None
     if last is not None and not last.complete:
-        if len(readings) > 1 and not last.imports_anything and last.stop.kind is not StopKind.LIMIT:
+        is_noise = not imports_plausibly(last) and last.stop.kind is not StopKind.LIMIT
+        if len(readings) > 1 and is_noise:
             pickles.pop()
             end = last.start
         else:

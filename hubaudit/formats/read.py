@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from hubaudit.formats.compressed import compressed
-from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind
+from hubaudit.formats.buried import read_buried
+from hubaudit.formats.compressed import INSIDE, compressed
+from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind, together
 from hubaudit.formats.extras import read_7z
 from hubaudit.formats.nested import read_nested
 from hubaudit.formats.numpy import read_numpy
 from hubaudit.formats.place import MAX_DEPTH, Budget, Place
+from hubaudit.formats.plausible import is_evident
 from hubaudit.formats.raw import read_pickles, read_uncertain
 from hubaudit.formats.safetensors import read_safetensors
 from hubaudit.formats.sniff import HEAD_SIZE, sniff, sniff_other
 from hubaudit.formats.tar import read_tar
 from hubaudit.formats.torch_legacy import read_torch_legacy
 from hubaudit.formats.zip import read_zip
+from hubaudit.formats.zip_index import read_index
+from hubaudit.pvm.values import StopKind
 from hubaudit.source import OutOfReach, Source
 
 # Formats with nothing but pickles and numbers in them.
@@ -45,6 +49,9 @@ CONTAINERS: dict[Format, Callable[[Source, Place], Contents]] = {
 # Bytes of a zip's end record with the longest comment.
 ZIP_END = 22 + 0xFFFF
 _NAMED_PICKLES = (".pkl", ".pickle")
+# Bytes that are searched for pickles where no name promises one: as many as two answers of a server.
+MAX_UNASKED = 512 * 1024
+_INERT = frozenset(Format) - {*READERS, *CONTAINERS, Format.TORCH_ZIP, Format.TORCHSCRIPT}
 
 
 def read_file(source: Source, depth: int = MAX_DEPTH) -> Contents:
@@ -57,39 +64,74 @@ def read_file(source: Source, depth: int = MAX_DEPTH) -> Contents:
 
 def read_contents(source: Source, format_: Format, depth: int = MAX_DEPTH) -> Contents:
     """What is in a file that `sniff` took for `format_`."""
-    budget = Budget(depth=depth)
-    contents = _read_as(source, format_, Place(_read_member, budget))
+    return _read_whole(source, format_, Place(_read_member, Budget(depth=depth)))
+
+
+def read_promised(source: Source, depth: int = MAX_DEPTH) -> Contents:
+    """What is in a file whose name promises a pickle, so that somebody will unpickle it."""
+    place = Place(_read_promised_member, Budget(depth=depth))
+    contents = _read_whole(source, sniff(source.read(0, HEAD_SIZE), source.size), place)
+    if contents.format in (Format.DATA, Format.TEXT):
+        return _as_promised(source, contents, place)
+    if contents.format in _INERT:
+        return contents + _buried(source, place, 0, MAX_UNASKED)
+    if contents.format in CONTAINERS and contents.gaps and not contents.pickles:
+        # it may be no archive or compressed file at all, for all that it begins like one
+        return contents + _buried(source, place, 0, source.size)
+    return contents
+
+
+def _read_whole(source: Source, format_: Format, place: Place) -> Contents:
+    contents = _read_as(source, format_, place)
+    if contents.format in _INERT and source.size <= HEAD_SIZE:  # its end is at hand, too
+        contents += _archive_behind(source, place)
+    budget = place.budget
     if not budget.is_spent:
         return contents
     oddity = Oddity(OddityKind.EXPANSION, None, None, f"it unpacks to over {budget.most:,} bytes")
     return contents + Contents(format_, oddities=(oddity,))
 
 
-def read_promised(source: Source, depth: int = MAX_DEPTH) -> Contents:
-    """What is in a file whose name promises a pickle, so that somebody will unpickle it."""
-    contents = read_file(source, depth)
-    if contents.format not in (Format.DATA, Format.TEXT):
-        return contents
-    if _ends_as_zip(source):  # pandas and torch.package pass over what comes before an archive
-        return read_contents(source, Format.ZIP, depth)
-    as_pickle = read_pickles(source)
-    if as_pickle.pickles[0].trace.imports or not as_pickle.gaps:
-        return as_pickle
-    why = "named like a pickle, but its first bytes are those of no format that is known"
-    return Contents(contents.format, gaps=(Gap(None, why),))
+def _archive_behind(source: Source, place: Place) -> Contents:
+    """The archive that a file ends in which begins as something else. zipfile and torch.jit open it."""
+    if _ends_as_zip(source) and read_index(source).entries:
+        return read_zip(source, place)
+    return Contents(Format.ZIP)
 
 
 def _read_member(source: Source, place: Place) -> Contents:
     """What is in a member of a container, by its bytes; pickles also by their name."""
+    return _read_named(source, place, _NAMED_PICKLES)
+
+
+def _read_promised_member(source: Source, place: Place) -> Contents:
+    """The same in a file that promises a pickle. If that is compressed, so does what is unpacked."""
+    return _read_named(source, place, (*_NAMED_PICKLES, INSIDE))
+
+
+def _read_named(source: Source, place: Place, promises: tuple[str, ...]) -> Contents:
     try:
         found = sniff(source.read(0, HEAD_SIZE), source.size)
     except OutOfReach as error:
         return Contents(Format.DATA, gaps=(Gap(place.member, str(error)),))
     contents = _read_as(source, found, place)
-    named = place.member is not None and place.member.endswith(_NAMED_PICKLES)
+    named = place.member is not None and place.member.endswith(promises)
     if named and contents.format in (Format.DATA, Format.TEXT):
-        return read_pickles(source, place.member)
+        return _as_promised(source, contents, place)
     return contents
+
+
+def _as_promised(source: Source, contents: Contents, place: Place) -> Contents:
+    """What is named like a pickle and does not begin like one, as `contents` say."""
+    if _ends_as_zip(source):  # pandas and torch.package pass over what comes before an archive
+        return _read_as(source, Format.ZIP, place)
+    found = read_pickles(source, place.member)
+    traces = [pickle.trace for pickle in found.pickles]
+    if not found.gaps or any(trace.imports or is_evident(trace) for trace in traces):
+        return _with_buried(source, found, place)
+    why = "named like a pickle, but its first bytes are those of no format that is known"
+    gap = Contents(contents.format, gaps=(Gap(place.member, why),))
+    return gap + _buried(source, place, 0, source.size)
 
 
 def _read_as(source: Source, format_: Format, place: Place) -> Contents:
@@ -97,9 +139,7 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
         if (reader := READERS.get(format_)) is not None:
             # before the rest: afterwards it may be out of reach
             other = sniff_other(source.read(0, HEAD_SIZE), source.size)
-            contents = reader(source, place.member)
-            contents += read_nested(source, contents, place)
-            return _with_other(source, contents, other, place)
+            return _with_other(source, reader(source, place.member), other, place)
         if (container := CONTAINERS.get(format_)) is not None:
             return container(source, place)
     except OutOfReach as error:
@@ -109,13 +149,43 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
 
 def _with_other(source: Source, contents: Contents, other: Format, place: Place) -> Contents:
     """Some loaders see another format first: torch.load a tar, and zip's readers begin at the end."""
-    if contents.format is Format.DATA or _is_rather_safetensors(contents, other):
+    if contents.format is Format.DATA:
+        found = _read_as(source, other, place)
+        return found + _buried(source, place, 0, MAX_UNASKED) if other in _INERT else found
+    if _is_rather_safetensors(contents, other):
         return _read_as(source, other, place)
     if contents.format is Format.PICKLE and other is Format.TAR:
-        return contents + _read_as(source, other, place)
-    if contents.trailing and _ends_as_zip(source):
-        return contents + read_zip(source, place)
-    return contents
+        nested = read_nested(source, contents, place)
+        return contents + nested + _read_as(source, other, place)
+    return _with_buried(source, contents, place)
+
+
+def _with_buried(source: Source, contents: Contents, place: Place) -> Contents:
+    """With what is in constants, and in bytes that no pickle accounts for: an archive, or pickles."""
+    nested = read_nested(source, contents, place)
+    if contents.format is Format.SAFETENSORS:
+        return contents + nested
+    spans = list(_unaccounted(source, contents))
+    if spans and _ends_as_zip(source):
+        return contents + nested + read_zip(source, place)
+    return together(
+        contents.format, [contents, nested, *(_buried(source, place, *span) for span in spans)]
+    )
+
+
+def _unaccounted(source: Source, contents: Contents) -> Iterator[tuple[int, int]]:
+    """Begin and end of the bytes behind the last pickle, or behind where it breaks."""
+    for trailing in contents.trailing:
+        yield trailing.offset, trailing.offset + trailing.size
+    if contents.pickles and not contents.trailing:
+        stop = contents.pickles[-1].trace.stop
+        if stop.kind in (StopKind.BROKEN, StopKind.TRUNCATED):
+            yield stop.offset + 1, source.size
+
+
+def _buried(source: Source, place: Place, start: int, end: int) -> Contents:
+    found = read_buried(source, place.member, start, end)
+    return found + read_nested(source, found, place)
 
 
 def _is_rather_safetensors(contents: Contents, other: Format) -> bool:

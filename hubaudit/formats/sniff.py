@@ -8,6 +8,7 @@ import tarfile
 import zlib
 
 from hubaudit.formats.contents import Format
+from hubaudit.formats.plausible import is_name
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.opcodes import HIGHEST_PROTOCOL
 from hubaudit.pvm.values import StopKind, Trace
@@ -139,7 +140,7 @@ def _sniff_pickle(head: bytes, size: int) -> Format | None:
         return None  # `BZh9` would be a BINBYTES of some 800 MB
     has_header = head[:1] == b"\x80" and head[1:2] <= bytes([HIGHEST_PROTOCOL])
     trace, pickles = _first_that_matters(head)
-    imports = bool(trace.computed) or any(map(_is_plausible, trace.imports))
+    imports = bool(trace.computed) or any(map(is_name, trace.imports))
     if trace.complete:
         is_all = trace.end == size and pickles == 1 and not _is_json(head)
         return Format.PICKLE if has_header or imports or is_all else None
@@ -160,11 +161,6 @@ def _first_that_matters(head: bytes) -> tuple[Trace, int]:
     while trace.complete and not trace.imports_anything and trace.end < len(head):
         trace, pickles = interpret(source, trace.end), pickles + 1
     return trace, pickles
-
-
-def _is_plausible(imported: tuple[str, str]) -> bool:
-    """Identifiers. Two lines of prose after a `c` are no import that could succeed."""
-    return all(part.isidentifier() for part in ".".join(imported).split("."))
 
 
 def _is_json(head: bytes) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailing
+from hubaudit.formats.plausible import imports_plausibly
 from hubaudit.formats.raw import read_pickles, why_stopped
 from hubaudit.formats.torch_storage import storages_of
 from hubaudit.formats.unpacked import length_of
@@ -42,7 +43,7 @@ def read_torch_legacy(source: Source, member: str | None = None) -> Contents:
 def _behind(source: Source, member: str | None, end: int, size: int) -> Contents:
     """What a second `torch.load` of the same open file would read: more pickles, or no pickle at all."""
     more = read_pickles(source, member, start=end)
-    if any(pickle.trace.complete or pickle.trace.imports for pickle in more.pickles):
+    if any(pickle.trace.complete or imports_plausibly(pickle.trace) for pickle in more.pickles):
         return more
     return Contents(Format.TORCH_LEGACY, trailing=(Trailing(member, end, size - end),))
 

@@ -70,7 +70,8 @@ def test_a_header_that_the_library_would_refuse_is_refused(header: Any) -> None:
     data = with_header(header, b"\x00" * 8)
     with pytest.raises(BadHeader, match=r".+"):
         read_header(MemorySource(data))
-    assert read(data).gaps
+    assert read(data).oddities
+    assert not read(data).gaps
 
 
 def test_a_header_that_says_it_is_huge_is_not_read() -> None:

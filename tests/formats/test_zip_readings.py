@@ -350,15 +350,26 @@ def test_members_over_each_other_are_read_again_up_to_a_limit() -> None:
     assert any("15 of its members are too much, together" in why for why in gaps)
 
 
-def test_an_archive_behind_other_bytes_is_read_where_the_name_promises_a_pickle(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("name", "before", "verdict"),
+    [
+        ("x.pkl.zip", b"some text\n" * 1000, Verdict.FAIL),
+        ("x.txt", b"some text\n", Verdict.FAIL),  # all of it is at hand with its first bytes
+        ("x.txt", b"some text\n" * 1000, Verdict.PASS),
+    ],
+)
+def test_an_archive_behind_other_bytes_is_read_where_the_name_promises_a_pickle_or_it_costs_nothing(
+    name: str, before: bytes, verdict: Verdict, tmp_path: Path
 ) -> None:
-    for name, verdict in (("x.pkl.zip", Verdict.FAIL), ("x.txt", Verdict.PASS)):
-        file = tmp_path / name
-        file.write_bytes(b"some text\n" + archive([Member(data=PAYLOAD)]))
-        report = hubaudit.scan(file)
-        assert report.verdict is verdict
-        assert bool(report.globals) == (verdict is Verdict.FAIL)
+    (tmp_path / name).write_bytes(before + archive([Member(data=PAYLOAD)]))
+    report = hubaudit.scan(tmp_path / name)
+    assert report.verdict is verdict
+    assert bool(report.globals) == (verdict is Verdict.FAIL)
+
+
+def test_a_text_that_only_speaks_of_end_records_is_a_text(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes(b"An archive ends in PK\x05\x06 and more.\n")
+    assert hubaudit.scan(tmp_path).verdict is Verdict.PASS
 
 
 def test_of_a_great_many_members_with_pickles_not_all_are_read(

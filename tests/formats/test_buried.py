@@ -1,0 +1,215 @@
+"""Pickles behind other bytes: found where a name or a format makes somebody look there, and nowhere else."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+import hubaudit
+from hubaudit.demo.assemble import Instruction, assemble
+from hubaudit.demo.checkpoints import floats, state_dict, torch_legacy
+from hubaudit.formats import buried
+from hubaudit.formats.buried import read_buried
+from hubaudit.formats.contents import Contents, Format
+from hubaudit.formats.read import read_file, read_promised
+from hubaudit.formats.sniff import HEAD_SIZE
+from hubaudit.formats.torch_legacy import read_torch_legacy
+from hubaudit.model import Verdict
+from hubaudit.source.memory import MemorySource
+from tests.formats.containers import INERT, PAYLOAD, npy, zipped
+
+SYSTEM = ("os", "system")
+# Each way to import and call, with and without a PROTO before it.
+ATTACKS: dict[str, tuple[Instruction, ...]] = {
+    "GLOBAL": (("GLOBAL", *SYSTEM), "MARK", ("STRING", "'true'"), "TUPLE", "REDUCE", "STOP"),
+    "GLOBAL, no end": (("GLOBAL", *SYSTEM), "MARK", ("STRING", "'true'"), "TUPLE", "REDUCE"),
+    "INST": ("MARK", ("STRING", "'(true)'"), ("INST", *SYSTEM), "STOP"),
+    "OBJ": ("MARK", ("GLOBAL", *SYSTEM), ("STRING", "'true'"), "OBJ", "STOP"),
+    "argument first": (
+        *(("STRING", "'true'"), ("PUT", 0), "POP", ("GLOBAL", *SYSTEM), ("GET", 0)),
+        *("TUPLE1", "REDUCE", "STOP"),
+    ),
+    "STACK_GLOBAL": (
+        *(("SHORT_BINUNICODE", "os"), "MEMOIZE", ("SHORT_BINUNICODE", "system"), "STACK_GLOBAL"),
+        *(("SHORT_BINUNICODE", "true"), "TUPLE1", "REDUCE", "STOP"),
+    ),
+    "STACK_GLOBAL, long texts": (
+        *(("BINUNICODE", "os"), ("BINUNICODE", "system"), "STACK_GLOBAL", "EMPTY_TUPLE"),
+        *("REDUCE", "STOP"),
+    ),
+    "an import alone": (("GLOBAL", *SYSTEM), "STOP"),
+    "PROTO": (("PROTO", 4), ("GLOBAL", *SYSTEM)),
+    "PROTO, memo": (
+        *(("PROTO", 4), ("SHORT_BINUNICODE", "system"), "MEMOIZE", ("SHORT_BINUNICODE", "os")),
+        *("MEMOIZE", "EMPTY_LIST", ("BINGET", 1), ("BINGET", 0), "STACK_GLOBAL"),
+    ),
+}
+GARBAGE = {
+    "a blank line": b"\n",
+    "a byte order mark": b"\xef\xbb\xbf",
+    "HTML": b"<!doctype html>\n<html><body>\n",
+    "a script": b"#!/usr/bin/env python\n",
+    "zeros": bytes(5000),
+    "noise": b"\xff" + Random(1).randbytes(5000),
+    "an image": b"\x89PNG\r\n\x1a\n" + bytes(100),
+}
+NOT_OPCODES = b"\xff\xfe\xff"
+
+
+def imports(contents: Contents) -> set[tuple[str, str]]:
+    return {name for pickle in contents.pickles for name in pickle.trace.imports}
+
+
+def promised(data: bytes) -> Contents:
+    return read_promised(MemorySource(data))
+
+
+def searched(data: bytes) -> Contents:
+    return read_buried(MemorySource(data), None, 0, len(data))
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+def test_a_payload_behind_garbage_is_found_once(
+    attack: tuple[Instruction, ...], garbage: bytes
+) -> None:
+    contents = promised(garbage + assemble(*attack) + NOT_OPCODES)
+    assert SYSTEM in imports(contents)
+    assert len(contents.pickles) == 1
+
+
+BEFORE = {
+    "a pickle and zeros": INERT + bytes(100),
+    "a pickle and noise": INERT + NOT_OPCODES,
+    "a pickle that breaks": assemble(("PROTO", 2), ("GLOBAL", "collections", "OrderedDict"))
+    + NOT_OPCODES,
+    "a pickle with a length that lies": b"\x80\x02X\xff\xff\xff\x7f",
+    "a legacy checkpoint": torch_legacy(state_dict({"w": floats((3, 4), 1)})) + NOT_OPCODES,
+    "an array": npy("'<f8'", (1,), bytes(8)) + NOT_OPCODES,
+}
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
+def test_a_payload_behind_what_no_pickle_accounts_for_is_found_whatever_the_name(
+    before: bytes,
+) -> None:
+    assert SYSTEM in imports(read_file(MemorySource(before + PAYLOAD)))
+
+
+def test_what_is_found_fails_the_file_and_says_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"<html>\n" + PAYLOAD)
+    report = hubaudit.scan(tmp_path)
+    assert report.verdict is Verdict.FAIL
+    call = 7 + PAYLOAD.index(b"R.")
+    assert ("dangerous-import", call) in [(one.rule, one.offset) for one in report.findings]
+
+
+def test_garbage_before_a_pickle_does_not_help_in_compressed_files_and_archives() -> None:
+    for data in (gzip.compress(b"\n" + PAYLOAD), zipped({"m/data.pkl": b"\n" + PAYLOAD})):
+        assert SYSTEM in imports(promised(data))
+
+
+def test_what_is_found_may_be_of_several_pickles_and_lie_over_a_border() -> None:
+    border = buried._STEP  # the bytes are gone through in steps
+    for before in (border - 1, border - 5, border - len(PAYLOAD), border):
+        data = bytes(before) + PAYLOAD + INERT + PAYLOAD + bytes(100) + PAYLOAD
+        found = searched(data)
+        assert [pickle.trace.start for pickle in found.pickles][:1] == [before]
+        assert sum(SYSTEM in pickle.trace.imports for pickle in found.pickles) == 3
+
+
+def test_a_long_pickle_behind_garbage_is_found_by_its_first_bytes() -> None:
+    texts = (("SHORT_BINUNICODE", "system"), "MEMOIZE", ("SHORT_BINUNICODE", "os"), "MEMOIZE")
+    filling = ("NONE", "POP") * 20_000
+    data = assemble(("PROTO", 4), *texts, *filling, ("BINGET", 1), ("BINGET", 0), "STACK_GLOBAL")
+    assert SYSTEM in imports(searched(NOT_OPCODES + data))
+
+
+def ordinary() -> Iterator[tuple[str, bytes]]:
+    noise = Random(2)
+    yield "noise", noise.randbytes(3 << 20)
+    yield "negative zeros", b"\x00\x80" * (1 << 20)
+    yield "prose", b"the cat\ndog\nconfig\nvalue\nclass\nname\nimport\nsomething\n" * 300
+    yield "extension codes", b"\x80\x02\x82\x05." * 300
+    yield "short numbers", b"".join(n.to_bytes(2, "little") for n in range(1 << 16))
+
+
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in ordinary()])
+def test_data_that_is_no_pickle_raises_no_alarm(data: bytes) -> None:
+    assert searched(data) == Contents(Format.PICKLE)
+
+
+def test_finding_nothing_leaves_what_was_said_before() -> None:
+    contents = promised(INERT + b"\xff" + bytes(1000))
+    assert len(contents.pickles) == 1
+    assert [(one.offset, one.size) for one in contents.trailing] == [(len(INERT), 1001)]
+    assert not contents.gaps
+    assert [gap.why[:18] for gap in promised(b"\xff" * 100).gaps] == ["named like a pickl"]
+
+
+def test_what_only_begins_like_an_archive_is_searched_too() -> None:
+    for beginning in (b"\x1f\x8b\x08\x00", b"PK\x03\x04", b"\x5d\0\0\x80\0"):
+        contents = promised(beginning + b"\xff" * 100 + PAYLOAD)
+        assert SYSTEM in imports(contents), beginning
+
+
+def test_a_file_whose_name_promises_nothing_is_not_searched() -> None:
+    assert not read_file(MemorySource(b"\xff" * 100 + PAYLOAD)).pickles
+
+
+def test_a_pickle_that_the_first_bytes_neither_show_nor_exclude_is_searched_for() -> None:
+    uncertain = b"V" + b"a" * HEAD_SIZE
+    assert read_file(MemorySource(uncertain + b"\n\xff")) == Contents(Format.TEXT)
+    assert SYSTEM in imports(read_file(MemorySource(uncertain + b"\n\xff" + PAYLOAD)))
+
+
+HOSTILE = {
+    "headers": b"\x80\x02N" * 300_000,
+    "MARKs": b"\x80\x02(" * 300_000,
+    "opcodes": (b"\x80\x04" + b"N0" * 2000) * 1000,
+    "imports": b"cab\n" * 300_000,
+    "imports and marks": b"(cab\ncab\nh" * 100_000,
+    "the letter": b"c" * 400_000,
+    "texts": b"\x8c\x02os\x8c\x02ab\x93" * 100_000,
+    "pickles": b"\x80\x02cos\nsystem\n\xff" * 100_000,
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_of_what_begins_like_pickles_all_over_not_all_is_tried(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the real limits, which are a hundred times these, that takes up to five seconds."""
+    for limit in ("MAX_LOOKS", "MAX_TRIES", "MAX_TRIED"):
+        monkeypatch.setattr(buried, limit, getattr(buried, limit) // 100)
+    assert "too much of it begins like a pickle" in searched(data).gaps[-1].why
+
+
+def test_more_than_is_searched_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buried, "MAX_SEARCHED", 1000)
+    assert not searched(bytes(1000)).gaps
+    assert "only 1,000 of the bytes" in searched(bytes(1001)).gaps[0].why
+
+
+@pytest.mark.parametrize(
+    ("computed", "is_read"),
+    [((("EXT1", 5), "EMPTY_TUPLE", "REDUCE"), True), ((("EXT1", 5),), False)],
+)
+def test_behind_a_legacy_checkpoint_a_computed_import_counts_if_it_is_called(
+    computed: tuple[Instruction, ...], is_read: bool
+) -> None:
+    """By itself it is two bytes, that every 20,000th place of random data has."""
+    checkpoint = torch_legacy(state_dict({"w": floats((3, 4), 1)}))
+    contents = read_torch_legacy(MemorySource(checkpoint + assemble(*computed) + NOT_OPCODES))
+    assert (len(contents.pickles) == 6) is is_read
+    assert bool(contents.trailing) is not is_read
+
+
+def test_a_named_pickle_that_computes_what_it_imports_is_read_as_one() -> None:
+    call = assemble(("EXT1", 5), "EMPTY_TUPLE", "REDUCE")
+    data = b"G" * 9 + b"0" + call + NOT_OPCODES
+    assert promised(data).pickles[0].trace.computed
