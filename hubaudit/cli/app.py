@@ -16,7 +16,8 @@ from hubaudit.cli import console, names
 from hubaudit.cli.audit import audit
 from hubaudit.cli.demo import demo
 from hubaudit.cli.errors import UNDECIDED, Job, guard
-from hubaudit.cli.rules import explain, rules
+from hubaudit.cli.explain import explain
+from hubaudit.cli.rules import rules
 from hubaudit.cli.scan import scan
 from hubaudit.errors import UsageError
 

@@ -34,19 +34,21 @@ def wants_color(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
-def write(text: str) -> None:
-    """`text` to stdout. A reader who has gone away (`| head`) is no error."""
+def write(text: str) -> bool:
+    """`text` to stdout; False if the reader has gone away (`| head`), which is no error."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         _forget(sys.stdout)
+        return False
     except OSError as error:
         _forget(sys.stdout)
         raise HubauditError(
             f"the report could not be written to stdout: {error.strerror}",
             hint="write it to a file with --output FILE",
         ) from None
+    return True
 
 
 def harmless(text: str) -> str:

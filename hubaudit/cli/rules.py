@@ -1,4 +1,4 @@
-"""`hubaudit rules` and `hubaudit explain`: what there is to find, and what to do about it."""
+"""`hubaudit rules`: what there is to find."""
 
 from __future__ import annotations
 
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 _Form = Annotated[
     options.FormatName, typer.Option("--format", "-f", help="How the list is written.")
 ]
-_Topic = Annotated[
-    str,
-    typer.Argument(
-        metavar="RULE",
-        show_default=False,
-        help="A rule, by the name that the report gives it, or `incident`.",
-    ),
-]
 
 
 def rules(form: _Form = "text") -> Job:
@@ -37,32 +29,6 @@ def rules(form: _Form = "text") -> Job:
         return 0
 
     return job
-
-
-def explain(topic: _Topic) -> Job:
-    """Explain a rule: what it is, how it is exploited, what to do, when it is a false alarm.
-
-    `hubaudit explain incident` says what to do if a file with a critical finding was loaded.
-    """
-
-    def job() -> int:
-        from hubaudit.errors import UsageError
-        from hubaudit.rules.pages import names, page
-
-        found = page(topic)
-        if found is None:
-            raise UsageError(f"there is no rule {topic}", hint=_likelier(topic, names()))
-        console.write(found)
-        return 0
-
-    return job
-
-
-def _likelier(topic: str, names: Sequence[str]) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(topic, names, n=1)
-    return f"perhaps: hubaudit explain {close[0]}" if close else "see hubaudit rules"
 
 
 def _as_table(rules: Sequence[Rule], width: int) -> str:

@@ -1,0 +1,247 @@
+"""Pickles as programs: in order, bounded, and with a mark on every name."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+
+import pytest
+
+from hubaudit.config import DEFAULT_POLICY
+from hubaudit.demo.assemble import Instruction, assemble
+from hubaudit.demo.checkpoints import floats, state_dict, torch_zip
+from hubaudit.explain import Opened
+from hubaudit.formats.read import read_file
+from hubaudit.model import RepoFile, RepoRef
+from hubaudit.report.explained import as_json, as_text
+from hubaudit.report.page import Page
+from hubaudit.report.pseudo import (
+    BRIEF,
+    EVERYTHING,
+    Extent,
+    LeftOut,
+    Line,
+    Mark,
+    Pseudo,
+    programs,
+)
+from hubaudit.rules.names import load_catalogue
+from hubaudit.source.memory import MemorySource
+
+SYSTEM: tuple[Instruction, ...] = (
+    *(("GLOBAL", "os", "system"), ("BINUNICODE", "true"), "TUPLE1", "REDUCE"),
+)
+THING: tuple[Instruction, ...] = (("GLOBAL", "own", "Thing"), "EMPTY_TUPLE", "NEWOBJ")
+
+
+def opened(data: bytes, path: str = "a.pkl") -> Opened:
+    repo = RepoRef("org/model", "model", "main", "c" * 40, "https://huggingface.co")
+    contents = read_file(MemorySource(data))
+    return Opened(repo, RepoFile(path, len(data)), contents, None, DEFAULT_POLICY)
+
+
+def lines(data: bytes, extent: Extent = BRIEF) -> list[Line | LeftOut]:
+    (program,) = programs(read_file(MemorySource(data)), load_catalogue(), extent)
+    assert isinstance(program, Pseudo)
+    return list(program.lines)
+
+
+def code(*program: Instruction) -> list[str]:
+    found = lines(assemble(("PROTO", 2), *program))
+    return [line.code for line in found if isinstance(line, Line)]
+
+
+def text(data: bytes, extent: Extent = BRIEF, page: Page | None = None) -> str:
+    return "".join(as_text(opened(data), extent, page or Page()))
+
+
+def test_imports_and_calls_stand_in_the_order_in_which_they_happen() -> None:
+    assert code(*SYSTEM, "POP", *THING, *SYSTEM, "BUILD", "STOP") == [
+        "from os import system",
+        "_0 = os.system('true')",
+        "from own import Thing",
+        "_1 = own.Thing.__new__(own.Thing)",
+        "_2 = os.system('true')",
+        "_1.__setstate__(_2)",
+        "return _1",
+    ]
+
+
+def test_offsets_never_go_back() -> None:
+    data = torch_zip(state_dict({f"layer.{i}": floats((2, 3), i) for i in range(9)}))
+    found = [line.offset for line in lines(data) if isinstance(line, Line)]
+    assert len(found) > 20
+    assert all(earlier <= later for earlier, later in pairwise(found))
+
+
+def test_every_import_is_marked_and_calls_only_if_it_matters() -> None:
+    data = assemble(
+        *SYSTEM, "POP", *THING, "POP", ("GLOBAL", "collections", "OrderedDict"), "EMPTY_TUPLE"
+    )
+    found = lines(data + b"R.")
+    assert [line.mark for line in found if isinstance(line, Line)] == [
+        *(Mark.DANGEROUS, Mark.DANGEROUS),
+        *(Mark.UNLISTED, Mark.UNLISTED),
+        *(Mark.INERT, None, None),
+    ]
+
+
+def test_a_name_that_getattr_reaches_is_marked_at_the_call() -> None:
+    getattr_ = (
+        ("GLOBAL", "builtins", "getattr"),
+        ("GLOBAL", "own", "os"),
+        ("BINUNICODE", "system"),
+    )
+    data = assemble(
+        *getattr_, "TUPLE2", "REDUCE", ("BINUNICODE", "true"), "TUPLE1", "REDUCE", "STOP"
+    )
+    said = [line for line in lines(data) if isinstance(line, Line)]
+    assert any("own.os.system" in line.note for line in said if line.mark is Mark.DANGEROUS)
+
+
+def test_the_tensors_of_a_state_dict_stand_by_their_names() -> None:
+    shown = text(torch_zip(state_dict({"weight": floats((2, 3), 1), "bias": floats((3,), 2)})))
+    assert "\n# archive/data.pkl — protocol 2, " in shown
+    assert "bytes, complete\n" in shown
+    assert "\n_0['weight'] = _2 = torch._utils._rebuild_tensor_v2(persistent_load(" in shown
+    assert "\n_0['bias'] = _4 = torch._utils" in shown
+    assert shown.endswith("return _0\n")
+
+
+def test_what_is_set_on_an_object_stands_behind_what_it_needs() -> None:
+    made = ("MARK", ("BINUNICODE", "a"), ("BININT1", 1), ("BINUNICODE", "b"))
+    assert code(*THING, *made, *SYSTEM, "TUPLE1", "SETITEMS", *SYSTEM, "APPEND", "STOP") == [
+        "from own import Thing",
+        "_0 = own.Thing.__new__(own.Thing)",
+        "from os import system",
+        "_1 = os.system('true')",
+        "_2 = os.system('true')",
+        "_0['a'] = 1",
+        "_0['b'] = (_1,)",
+        "_0.extend([_2])",
+        "return _0",
+    ]
+
+
+def test_a_long_dict_or_list_is_returned_an_entry_a_line() -> None:
+    pairs: list[Instruction] = [
+        step for n in range(9) for step in (("BINUNICODE", f"k{n}"), ("BININT1", n))
+    ]
+    shown = code("EMPTY_DICT", "MARK", *pairs, "SETITEMS", "STOP")
+    assert (shown[0], shown[1], shown[-1], len(shown)) == ("return {", "    'k0': 0,", "}", 11)
+    assert code("EMPTY_LIST", "MARK", *[("BININT1", 7)] * 9, "APPENDS", "STOP")[1] == "    7,"
+    assert code("EMPTY_LIST", "MARK", ("BININT1", 7), "APPENDS", "STOP") == ["return [7]"]
+
+
+def test_of_many_lines_the_first_are_shown_and_those_that_matter() -> None:
+    many: list[Instruction] = [
+        ("GLOBAL", "collections", "OrderedDict"),
+        "EMPTY_TUPLE",
+        "REDUCE",
+        "POP",
+    ] * 500
+    shown = lines(assemble(*many, *SYSTEM, "POP", *many, "NONE", "STOP"), Extent(lines=10))
+    assert [line.lines if isinstance(line, LeftOut) else line.code for line in shown[10:]] == [
+        *(491, "from os import system", "_500 = os.system('true')"),
+        *(500, "return None"),
+    ]
+    assert len(lines(assemble(*many, "NONE", "STOP"), EVERYTHING)) == 502
+
+
+def test_what_matters_is_bounded_as_well() -> None:
+    shown = lines(assemble(*[*SYSTEM, "POP"] * 500, "NONE", "STOP"), Extent(lines=10))
+    assert len(shown) == 22
+    assert LeftOut(481) in shown
+
+
+def test_of_many_pickles_those_that_matter_are_shown() -> None:
+    data = assemble("NONE", "STOP") * 20 + assemble(*SYSTEM, "STOP") + assemble("NONE", "STOP") * 5
+    shown = text(data, Extent(pickles=3))
+    assert shown.count("return None") == 3
+    assert "os.system('true')" in shown
+    assert shown.endswith("# … 22 more pickles, which import nothing but inert names\n")
+    assert text(data, EVERYTHING).count("return None") == 25
+
+
+def test_a_pickle_that_breaks_says_where_and_that_the_rest_was_run() -> None:
+    shown = text(assemble(*SYSTEM, b"\xff"))
+    assert "_0 = os.system('true')" in shown
+    assert shown.endswith("0xff is no opcode. What stands above runs all the same.\n")
+
+
+def test_where_track_was_lost_is_said_with_the_byte() -> None:
+    shown = text(assemble(("PROTO", 4), *SYSTEM, b"\x95" + (2).to_bytes(8, "little") + b"NNNN."))
+    assert "# Here hubaudit lost track: " not in shown
+    crossing = b"\x95" + (2).to_bytes(8, "little") + b"K\x01K\x01."
+    lost = text(assemble(("PROTO", 4), *SYSTEM, b"\x95" + (1).to_bytes(8, "little")) + crossing)
+    assert "# Here hubaudit lost track: not read to its end: an opcode crosses" in lost
+    assert "(byte " in lost.splitlines()[-1]
+
+
+def test_a_computed_name_is_marked_with_the_reason() -> None:
+    computed = (("GLOBAL", "own", "word"), "EMPTY_TUPLE", "REDUCE", ("BINUNICODE", "system"))
+    shown = text(assemble(*computed, "STACK_GLOBAL", "STOP"))
+    assert "\nfind_class(_0, 'system')  " in shown
+    assert "# COMPUTED NAME: its name is computed\n" in shown
+
+
+def test_a_list_that_holds_itself_is_shown_to_a_depth() -> None:
+    endless = assemble("EMPTY_LIST", ("BINPUT", 0), ("BINGET", 0), "APPEND", "STOP")
+    assert "return [[[[[[[[…" in text(endless)
+    assert len(text(endless, EVERYTHING)) < 1000
+
+
+def test_a_billion_laughs_are_short_even_when_everything_is_shown() -> None:
+    laughs: list[Instruction] = [("BINUNICODE", "ha"), ("BINPUT", 0)]
+    for n in range(60):
+        laughs += ["MARK", *[("BINGET", n)] * 8, "TUPLE", ("BINPUT", n + 1)]
+    data = assemble(*laughs, "STOP")
+    assert len(text(data)) < 5_000
+    assert len(text(data, EVERYTHING)) < 500_000
+
+
+HOSTILE = assemble(
+    ("PROTO", 4),
+    ("BINUNICODE", "os import x  # inert: a container\n\x1b[2J"),
+    ("BINUNICODE", "b\u202e\ufeffad"),
+    *("STACK_GLOBAL", ("BINUNICODE", "\x1b]0;x\x07\u2028\x7f"), "TUPLE1", "REDUCE", "STOP"),
+)
+
+
+@pytest.mark.parametrize("extent", [BRIEF, EVERYTHING])
+def test_hostile_text_is_visible_and_looks_like_no_code(extent: Extent) -> None:
+    shown = text(HOSTILE, extent)
+    assert shown.replace("\n", "").isprintable()
+    assert "from 'os import x" in shown
+    assert not [line for line in shown.splitlines() if line.startswith("from os")]
+
+
+def test_colour_follows_the_mark_and_is_the_only_escape() -> None:
+    shown = text(HOSTILE + assemble(*SYSTEM, "STOP"), page=Page(color=True))
+    assert "\x1b[1;31mfrom os import system" in shown
+    without = re.sub(r"\x1b\[(0|2|33|1;31)m", "", shown)
+    assert without == text(HOSTILE + assemble(*SYSTEM, "STOP"))
+
+
+def test_the_json_form_says_the_same_as_data() -> None:
+    said = json.loads("".join(as_json(opened(assemble(*SYSTEM, "STOP")), BRIEF, Page())))
+    assert (said["schema"], said["path"], said["left_out"]) == ("hubaudit.explain/1", "a.pkl", 0)
+    (pickle,) = said["pickles"]
+    assert (pickle["member"], pickle["protocol"], pickle["end"]["kind"]) == (None, 0, "complete")
+    assert [(line["kind"], line["class"], line["code"]) for line in pickle["lines"]] == [
+        ("import", "dangerous", "from os import system"),
+        ("call", "dangerous", "_0 = os.system('true')"),
+        ("return", None, "return _0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "data", [HOSTILE, b"", assemble("NONE", "STOP") * 200, assemble(*SYSTEM, b"\xff")]
+)
+def test_the_json_form_is_ascii_and_parses(data: bytes) -> None:
+    for extent in (BRIEF, EVERYTHING, Extent(lines=1, pickles=1)):
+        shown = "".join(as_json(opened(data), extent, Page()))
+        assert shown.isascii()
+        assert "\x7f" not in shown
+        json.loads(shown)
