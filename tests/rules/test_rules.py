@@ -9,26 +9,12 @@ import pytest
 from hubaudit import rules
 from hubaudit.demo.assemble import Instruction, assemble
 from hubaudit.formats.contents import Contents, Format, PickleRead, Trailing
-from hubaudit.formats.raw import read_pickles
-from hubaudit.model import Finding, HubScan, LoadRole, RepoFile, ScannerVerdict, Severity
+from hubaudit.model import Finding, HubScan, LoadRole, ScannerVerdict, Severity
 from hubaudit.pvm.machine import interpret
 from hubaudit.rules.names import load_catalogue
 from hubaudit.rules.uses import judge
 from hubaudit.source.memory import MemorySource
-
-FILE = RepoFile("pytorch_model.bin", 10, "b" * 40, "a" * 64)
-TRUE: tuple[Instruction, ...] = (("BINUNICODE", "true"), "TUPLE1", "REDUCE")
-
-
-def evidence(
-    *program: Instruction,
-    file: RepoFile = FILE,
-    role: LoadRole = LoadRole.LOADED,
-    format_: Format = Format.PICKLE,
-    verified: bool | None = True,
-) -> rules.Evidence:
-    contents = replace(read_pickles(MemorySource(assemble(*program))), format=format_)
-    return rules.Evidence(file, role, contents, judge(load_catalogue(), contents), verified)
+from tests.rules.samples import FILE, TRUE, evidence
 
 
 def findings(rule: str, seen: rules.Evidence) -> list[Finding]:
