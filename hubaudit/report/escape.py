@@ -26,11 +26,28 @@ _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 def visible(text: str) -> str:
     r"""`text` on one line, with every control, bidi, zero-width and unassigned character as `\x1b`.
 
-    Printable characters of every script stay, and so do backslashes: evidence is full of them.
+    Printable characters of every script stay, and so do backslashes: evidence is full of them. `##` is
+    written out: `##[…]` and `##vso[…]` are commands to the runners of GitHub and Azure in any line of a log.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(char if _is_visible(char) else _written_out(char) for char in text)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(char if _is_visible(char) else _written_out(char) for char in text)
+    return text.replace("##", r"#\x23")
+
+
+def clipped(text: str, limit: int) -> str:
+    """`text` made visible, at most `limit` characters of it, and how many there are in all."""
+    shown = visible(text[:limit])  # cut first: evidence may be long
+    if len(text) <= limit and len(shown) <= limit:
+        return shown
+    return f"{shown[:limit]}… ({len(text)} characters in all)"
+
+
+def clipped_middle(text: str, limit: int) -> str:
+    """`text` made visible, its middle left out beyond `limit`: both ends tell names apart."""
+    half = limit // 2
+    if len(text) <= limit and len(shown := visible(text)) <= limit:
+        return shown
+    return f"{visible(text[:half])[:half]}…{visible(text[-half:])[-half:]}"
 
 
 def encodable(text: str) -> str:

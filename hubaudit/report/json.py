@@ -65,9 +65,17 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+def printable(text: str) -> str:
+    """JSON without what a terminal or the log of a job would act on.
+
+    DEL is the one control character that JSON lets through, and `##[…]` and `##vso[…]` are commands to
+    the runners of GitHub and Azure wherever they stand in a line.
+    """
+    return text.replace("\x7f", "\\u007f").replace("##", "#\\u0023")
+
+
 def _dumps(value: Any) -> str:
-    # DEL is the one control character that JSON lets through to a terminal
-    return json.dumps(value, indent=2, allow_nan=False).replace("\x7f", "\\u007f") + "\n"
+    return printable(json.dumps(value, indent=2, allow_nan=False)) + "\n"
 
 
 def _file(file: FileReport) -> dict[str, Any]:

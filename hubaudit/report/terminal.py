@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from itertools import groupby
@@ -24,9 +23,10 @@ from hubaudit.model import (
     Verdict,
 )
 from hubaudit.report.advice import advice_for
-from hubaudit.report.escape import visible
+from hubaudit.report.escape import clipped, clipped_middle, visible
 from hubaudit.report.order import Heap, heaps
 from hubaudit.report.page import Page
+from hubaudit.report.pin import pin
 from hubaudit.report.words import count, size
 from hubaudit.selection import can_execute
 
@@ -49,8 +49,6 @@ _SEVERITY_STYLE = {
     Severity.INFO: "dim",
 }
 _ACCEPTED = "If you accept what is found above, load exactly what was read:"
-_HUB_REPO_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def render(report: RepoReport, page: Page) -> str:
@@ -61,7 +59,7 @@ def render(report: RepoReport, page: Page) -> str:
     """
     paper = _Paper(page)
     paper.put(_headline(report))
-    paper.put(Text(_clip(report.summary, EVIDENCE_CHARS)))
+    paper.put(Text(clipped(report.summary, EVIDENCE_CHARS)))
     _put_findings(paper, report, page)
     _put_unread(paper, report.unread, page)
     paper.gap()
@@ -104,6 +102,8 @@ class _Paper:
         room = max(self._width - indent - hanging, 10)
         for number, line in enumerate(text.wrap(self._console, room, overflow="fold")):
             line.rstrip()
+            if line.plain.lstrip().startswith("::"):  # to GitHub's runner that is a command
+                line = Text(line.plain.replace("::", r":\x3a", 1))
             pad = " " * (indent + (hanging if number else 0))
             self._console.print(Text(pad).append_text(line), soft_wrap=True)
         self._blank = False
@@ -130,13 +130,13 @@ def _headline(report: RepoReport) -> Text:
 
 def _subject(repo: RepoRef) -> str:
     kind = f"{repo.repo_type} " if repo.repo_type in {"dataset", "space"} else ""
-    name = kind + _clip_middle(repo.repo_id, PLACE_CHARS)
+    name = kind + clipped_middle(repo.repo_id, PLACE_CHARS)
     if repo.commit_hash is None:
         return name
     commit = visible(repo.commit_hash[:SHORT_COMMIT])
     if repo.revision is None or repo.revision == repo.commit_hash:
         return f"{name} at {commit}"
-    return f"{name} at {commit} ({_clip_middle(repo.revision, PLACE_CHARS)})"
+    return f"{name} at {commit} ({clipped_middle(repo.revision, PLACE_CHARS)})"
 
 
 def _put_findings(paper: _Paper, report: RepoReport, page: Page) -> None:
@@ -174,7 +174,7 @@ def _put_notes(paper: _Paper, notes: Iterable[Heap]) -> None:
         where = _where(finding) if note.count == 1 else f"× {note.count}"
         text = Text().append("INFO", _SEVERITY_STYLE[Severity.INFO])
         text.append(f"  {visible(finding.rule)}  {where}: ")
-        text.append(_clip(finding.message, EVIDENCE_CHARS))
+        text.append(clipped(finding.message, EVIDENCE_CHARS))
         paper.put(text, hanging=INDENT)
 
 
@@ -187,10 +187,10 @@ def _put_finding(paper: _Paper, heap: Heap) -> None:
         head.append(f"  × {heap.count}")
     paper.put(head, hanging=INDENT)
     if finding.waived is not None:
-        paper.put(Text(f"waived: {_clip(finding.waived, EVIDENCE_CHARS)}", "dim"), INDENT)
-    paper.put(Text(_clip(finding.message, EVIDENCE_CHARS)), INDENT)
+        paper.put(Text(f"waived: {clipped(finding.waived, EVIDENCE_CHARS)}", "dim"), INDENT)
+    paper.put(Text(clipped(finding.message, EVIDENCE_CHARS)), INDENT)
     if finding.evidence:
-        evidence = Text().append(_clip(finding.evidence, EVIDENCE_CHARS), "bold cyan")
+        evidence = Text().append(clipped(finding.evidence, EVIDENCE_CHARS), "bold cyan")
         paper.put(evidence.append(_at(finding), "dim"), INDENT * 2)
 
 
@@ -203,8 +203,8 @@ def _where(finding: Finding) -> str:
 
 
 def _place(path: str, member: str | None) -> str:
-    place = _clip_middle(path, PLACE_CHARS)
-    return place if member is None else f"{place} › {_clip_middle(member, PLACE_CHARS)}"
+    place = clipped_middle(path, PLACE_CHARS)
+    return place if member is None else f"{place} › {clipped_middle(member, PLACE_CHARS)}"
 
 
 def _put_unread(paper: _Paper, unread: Iterable[Unread], page: Page) -> None:
@@ -214,7 +214,7 @@ def _put_unread(paper: _Paper, unread: Iterable[Unread], page: Page) -> None:
     paper.gap()
     paper.put(Text(f"Not read to the end ({len(entries)}):", "bold"))
     for entry in entries[: page.entries]:
-        why = _clip(entry.why, EVIDENCE_CHARS)
+        why = clipped(entry.why, EVIDENCE_CHARS)
         place = Text().append(_place(entry.path, entry.member), "bold")
         paper.put(place.append(f": {why}"), INDENT, hanging=INDENT)
     more = len(entries) - len(entries[: page.entries])
@@ -266,25 +266,25 @@ def _can_execute(file: FileReport) -> bool:
 
 
 def _put_what_now(paper: _Paper, report: RepoReport) -> None:
-    pin = _pin(report.repo)
+    line = pin(report.repo)
     match report.verdict:
         case Verdict.PASS:
             tolerated = any(f.waived is not None for f in report.findings)
             said = _ACCEPTED if tolerated else "To load exactly what was read:"
-            said = said if pin else ""
+            said = said if line else ""
         case Verdict.REVIEW:
-            said = _ACCEPTED if pin else ""
+            said = _ACCEPTED if line else ""
         case Verdict.FAIL:
-            said, pin = f"Do not load {_it(report.repo)}.{_if_loaded(report)}", None
+            said, line = f"Do not load {_it(report.repo)}.{_if_loaded(report)}", None
         case Verdict.INCOMPLETE:
-            said, pin = "Not decided: what was not read could do anything.", None
+            said, line = "Not decided: what was not read could do anything.", None
         case _:
             assert_never(report.verdict)
     if said:
         paper.gap()
         paper.put(Text(said, "bold"))
-    if pin:
-        paper.put_whole(Text(pin, "bold green"))
+    if line:
+        paper.put_whole(Text(line, "bold green"))
 
 
 def _if_loaded(report: RepoReport) -> str:
@@ -295,37 +295,3 @@ def _if_loaded(report: RepoReport) -> str:
 
 def _it(repo: RepoRef) -> str:
     return "these files" if repo.repo_type == "local" else "this commit"
-
-
-def _pin(repo: RepoRef) -> str | None:
-    """Code that loads the commit that was read; None where a name could make other code of it."""
-    commit = repo.commit_hash
-    if commit is None or not _COMMIT.fullmatch(commit) or not _HUB_REPO_ID.fullmatch(repo.repo_id):
-        return None
-    match repo.repo_type:
-        case "model":
-            return f'from_pretrained("{repo.repo_id}", revision="{commit}")'
-        case "dataset":
-            return f'load_dataset("{repo.repo_id}", revision="{commit}")'
-        case "space":
-            return f'snapshot_download("{repo.repo_id}", repo_type="space", revision="{commit}")'
-        case "local":
-            return None
-        case _:
-            assert_never(repo.repo_type)
-
-
-def _clip(text: str, limit: int) -> str:
-    """`text` made visible, at most `limit` characters of it, and how many there are in all."""
-    shown = visible(text[:limit])  # cut first: evidence may be long
-    if len(text) <= limit and len(shown) <= limit:
-        return shown
-    return f"{shown[:limit]}… ({len(text)} characters in all)"
-
-
-def _clip_middle(text: str, limit: int) -> str:
-    """`text` made visible, its middle left out beyond `limit`: both ends tell names apart."""
-    half = limit // 2
-    if len(text) <= limit and len(shown := visible(text)) <= limit:
-        return shown
-    return f"{visible(text[:half])[:half]}…{visible(text[-half:])[-half:]}"

@@ -36,6 +36,9 @@ class StubRule:
 
     id: str
     advice: str
+    summary: str = "A pickle calls what it should not."
+    worst: Severity = Severity.CRITICAL
+    references: tuple[str, ...] = ("CWE-502",)
 
 
 RULES = (

@@ -1,0 +1,75 @@
+"""GitHub's workflow commands: an annotation for each finding, in the log of a job.
+
+Syntax and escapes: docs.github.com, "Workflow commands for GitHub Actions", and `escapeData` and
+`escapeProperty` of actions/toolkit, packages/core/src/command.ts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hubaudit.model import Finding, RepoReport, Severity, Verdict
+from hubaudit.report.escape import clipped, clipped_middle
+from hubaudit.report.order import heaps
+from hubaudit.report.page import Page
+from hubaudit.report.tally import counts_text, place, standing, subject
+
+# Characters: the log of a job cuts a line at 64 KiB, and an annotation shows a few lines.
+TITLE, MESSAGE = 200, 2000
+
+_LEVEL = {
+    Severity.CRITICAL: "error",
+    Severity.HIGH: "error",
+    Severity.MEDIUM: "warning",
+    Severity.LOW: "notice",
+    Severity.INFO: "notice",
+}
+_VERDICT = {
+    Verdict.PASS: "notice",
+    Verdict.REVIEW: "warning",
+    Verdict.FAIL: "error",
+    Verdict.INCOMPLETE: "error",
+}
+
+
+def render(report: RepoReport, page: Page | None = None) -> str:
+    """One line a finding, one a part that was not read, and one for the verdict, which comes first."""
+    where = subject(report.repo)
+    said = f"{counts_text(report)}. {report.summary}"
+    title = f"{report.verdict.value.upper()} {where}"
+    lines = [_command(_VERDICT[report.verdict], title, said, page)]
+    lines += [_finding(heap.first, heap.count, where, page) for heap in heaps(standing(report))]
+    unread = sorted(report.unread, key=lambda entry: (entry.path, entry.member or "", entry.why))
+    for entry in unread:
+        at = f"{where}: {place(entry.path, entry.member)}"
+        lines.append(_command("error", f"not read: {at}", entry.why, page))
+    return "".join(lines)
+
+
+def render_many(reports: Sequence[RepoReport], page: Page | None = None) -> str:
+    return "".join(render(report, page) for report in reports)
+
+
+def _finding(finding: Finding, count: int, where: str, page: Page | None) -> str:
+    times = f" × {count}" if count > 1 else ""
+    title = f"{finding.rule} ({finding.severity.value}): {where}{times}"
+    said = f"{place(finding.path, finding.member)}: {finding.message}"
+    if finding.evidence:
+        said += f": {finding.evidence}"
+    return _command(_LEVEL[finding.severity], title, said, page)
+
+
+def _command(level: str, title: str, message: str, page: Page | None) -> str:
+    properties = {"title": clipped_middle(title, TITLE)}
+    if page is not None and page.origin is not None:
+        properties = {"file": page.origin.path, "line": str(page.origin.line), **properties}
+    listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{level} {listed}::{_data(clipped(message, MESSAGE))}\n"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

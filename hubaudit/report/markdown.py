@@ -1,0 +1,107 @@
+"""Markdown for a job's summary or a comment on a pull request.
+
+All text of the repository stands in code spans. Nothing in them is a link, a mention, an image or HTML
+(CommonMark 0.31, 6.1), for GitHub's and GitLab's own additions neither.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from hubaudit.model import Comparison, Finding, RepoReport, Unread
+from hubaudit.report.advice import advice_for
+from hubaudit.report.escape import visible
+from hubaudit.report.order import heaps
+from hubaudit.report.page import Page
+from hubaudit.report.pin import pin
+from hubaudit.report.tally import counts_text, place, standing, subject, tolerated
+
+ROWS = 50  # of each table: GitHub takes 65,536 characters a comment and 1 MiB a summary
+CELL = 200  # characters
+
+
+def render(report: RepoReport, _page: Page | None = None) -> str:
+    """A section with a heading of the second level."""
+    parts = [
+        f"## {report.verdict.value.upper()}: {code(subject(report.repo))}",
+        f"{code(report.summary)}\n\n{counts_text(report)}.",
+        _findings(standing(report), "Findings"),
+        _findings(tolerated(report), "Waived"),
+        _unread(report.unread),
+        _comparisons(report.comparisons),
+        _pinned(report),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_many(reports: Sequence[RepoReport], page: Page | None = None) -> str:
+    """A table of all targets, then the section of each."""
+    rows = [[r.verdict.value.upper(), code(subject(r.repo)), counts_text(r)] for r in reports]
+    table = _table(["verdict", "repository", "findings"], rows, len(rows))
+    return "\n".join([table + "\n", *(render(report, page) for report in reports)])
+
+
+def code(text: str, limit: int = CELL) -> str:
+    """`text`, made visible and shortened, as a code span that also keeps its place in a table."""
+    shown = visible(text[: limit + 1])
+    if len(shown) > limit:
+        shown = f"{shown[:limit]}…"
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if longest or shown[:1] == " " == shown[-1:] else ""
+    return f"{fence}{pad}{shown}{pad}{fence}".replace("|", r"\|") if shown else "–"
+
+
+def _findings(findings: Sequence[Finding], title: str) -> str:
+    heaped = heaps(findings)
+    rows = []
+    for heap in heaped[:ROWS]:
+        one = heap.first
+        times = f" × {heap.count}" if heap.count > 1 else ""
+        said = code(one.message)
+        if one.evidence:
+            at = "" if one.offset is None else f" (byte {one.offset})"
+            said += f"<br>{code(one.evidence)}{at}"
+        if one.waived is not None:
+            said += f"<br>waived: {code(one.waived)}"
+        rows.append(
+            [one.severity.value, code(one.rule), code(place(one.path, one.member)) + times, said]
+        )
+    table = _section(title, ["severity", "rule", "where", "what"], rows, len(heaped))
+    rules = dict.fromkeys(heap.first.rule for heap in heaped if heap.first.waived is None)
+    advice = "\n".join(f"- {code(rule)}: {advice_for(rule)}" for rule in rules)
+    return "\n\n".join(part for part in (table, advice) if part)
+
+
+def _unread(unread: Iterable[Unread]) -> str:
+    entries = sorted(unread, key=lambda entry: (entry.path, entry.member or "", entry.why))
+    rows = [[code(place(entry.path, entry.member)), code(entry.why)] for entry in entries[:ROWS]]
+    return _section("Not read to the end", ["where", "why"], rows, len(entries))
+
+
+def _comparisons(comparisons: Sequence[Comparison]) -> str:
+    rows = [
+        [code(one.pickle), code(one.safetensors), one.result, one.depth, str(one.tensors)]
+        for one in comparisons[:ROWS]
+    ]
+    head = ["pickle", "safetensors", "result", "depth", "tensors"]
+    return _section("Compared", head, rows, len(comparisons))
+
+
+def _pinned(report: RepoReport) -> str:
+    line = pin(report.repo)
+    if line is None or report.verdict.value not in {"pass", "review"}:
+        return ""
+    return f"To load exactly what was read:\n\n```python\n{line}\n```"
+
+
+def _section(title: str, head: list[str], rows: list[list[str]], total: int) -> str:
+    return f"### {title}\n\n{_table(head, rows, total)}" if rows else ""
+
+
+def _table(head: list[str], rows: list[list[str]], total: int) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    more = total - len(rows)
+    return f"{text}\n\nand {more} more: see the JSON report" if more else text

@@ -1,0 +1,45 @@
+"""The line of code that loads just the commit that was read, and where the Hub shows its files."""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+from urllib.parse import quote
+
+from hubaudit.model import RepoRef
+
+_HUB_REPO_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_FOLDER = {"model": "", "dataset": "datasets/", "space": "spaces/"}
+
+
+def pin(repo: RepoRef) -> str | None:
+    """Code that loads the commit that was read; None where a name could make other code of it."""
+    commit = repo.commit_hash
+    if not _is_plain(repo):
+        return None
+    match repo.repo_type:
+        case "model":
+            return f'from_pretrained("{repo.repo_id}", revision="{commit}")'
+        case "dataset":
+            return f'load_dataset("{repo.repo_id}", revision="{commit}")'
+        case "space":
+            return f'snapshot_download("{repo.repo_id}", repo_type="space", revision="{commit}")'
+        case "local":
+            return None
+        case _:
+            assert_never(repo.repo_type)
+
+
+def page_url(repo: RepoRef, path: str = "") -> str | None:
+    """The Hub's page of the commit, or of one of its files; None if it is not on a Hub."""
+    if not _is_plain(repo) or repo.endpoint is None or repo.repo_type == "local":
+        return None
+    view = f"blob/{repo.commit_hash}/{quote(path)}" if path else f"tree/{repo.commit_hash}"
+    return f"{repo.endpoint}/{_FOLDER[repo.repo_type]}{repo.repo_id}/{view}"
+
+
+def _is_plain(repo: RepoRef) -> bool:
+    """Whether its names have only the characters that names on the Hub have."""
+    commit = repo.commit_hash or ""
+    return bool(_COMMIT.fullmatch(commit) and _HUB_REPO_ID.fullmatch(repo.repo_id))

@@ -1,0 +1,234 @@
+"""What holds for every form of a report: valid, the same figures, and nothing a repository can inject."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from junitparser import JUnitXml
+from markdown_it import MarkdownIt
+from sarif_pydantic import Sarif
+
+from hubaudit.cli.options import FormatName
+from hubaudit.model import RepoReport, Severity
+from hubaudit.report import REPORTS, Origin, Page, format_of
+from hubaudit.report.tally import by_severity, worst
+from tests.report import samples
+
+EVERYTHING = [build() for build in samples.ALL.values()]
+every_sample = pytest.mark.parametrize("report", EVERYTHING, ids=samples.ALL)
+every_format = pytest.mark.parametrize("form", REPORTS)
+PAGE = Page()
+
+# What a repository's text might try in one reader or another.
+TRICKS = (
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "[click](https://example.invalid) ![x](https://example.invalid/x.png) <https://example.invalid>",
+    "@org/team #1 https://example.invalid www.example.invalid a@example.invalid :smile:",
+    "| a | b |\n| --- | --- |",
+    "``` `` ` ~~~ **bold** _it_ # heading",
+    "\n::error file=x::owned",
+    "::set-output name=x::y",
+    "##[add-mask]x ##vso[task.setvariable variable=x]y",
+    "]]> <!-- --> &amp; {0} {{x}} %0A::warning::x",
+    "\x1b[31mred\x1b[0m \u202e \u2066 \x00 \x7f \udc80",
+    "=cmd|' /C calc'!A0",
+    "{{ 7*7 }} {% raw %}",
+)
+
+
+def tricky(trick: str) -> RepoReport:
+    """The hostile sample with one trick everywhere that a repository's text can stand."""
+    report = samples.malicious()
+    finding = replace(
+        report.findings[-1], path=trick, member=trick, message=trick, evidence=trick, waived=None
+    )
+    return replace(
+        report,
+        summary=trick,
+        findings=(finding, replace(finding, waived=trick)),
+        files=(replace(report.files[0], path=trick),),
+        unread=(*samples.incomplete().unread, replace(samples.incomplete().unread[0], why=trick)),
+    )
+
+
+def test_every_format_can_be_chosen_on_the_command_line() -> None:
+    assert list(get_args(FormatName)) == list(REPORTS)
+
+
+def test_a_file_name_chooses_its_format_by_the_longest_suffix() -> None:
+    assert format_of("a/report.sarif") == "sarif"
+    assert format_of("model.cdx.json") == "cyclonedx"
+    assert format_of("REPORT.JSON") == "json"
+    assert format_of("report") is None
+    suffixes = [suffix for form in REPORTS.values() for suffix in form.suffixes]
+    assert len(suffixes) == len(set(suffixes))
+
+
+@every_format
+@every_sample
+def test_the_same_report_gives_the_same_text(form: str, report: RepoReport) -> None:
+    written = REPORTS[form].one(report, PAGE)
+    assert written == REPORTS[form].one(replace(report, findings=report.findings[::-1]), PAGE)
+    assert written.endswith("\n")
+    written.encode("utf-8")
+
+
+@every_sample
+def test_sarif_is_valid(report: RepoReport) -> None:
+    Sarif.model_validate_json(REPORTS["sarif"].one(report, PAGE))
+
+
+@every_sample
+def test_cyclonedx_is_valid(report: RepoReport) -> None:
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    assert validator.validate_str(REPORTS["cyclonedx"].one(report, PAGE)) is None
+    assert validator.validate_str(REPORTS["cyclonedx"].many(EVERYTHING, PAGE)) is None
+
+
+@every_sample
+def test_junit_is_valid_and_its_sums_are_right(report: RepoReport) -> None:
+    parsed = JUnitXml.fromstring(REPORTS["junit"].one(report, PAGE).encode())
+    [suite] = list(parsed)
+    before = suite.tests, suite.failures, suite.errors, suite.skipped
+    suite.update_statistics()  # type: ignore[no-untyped-call]
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == before
+    assert (suite.failures + suite.errors > 0) == (report.verdict.value in {"fail", "incomplete"})
+    assert (suite.skipped > 0) == (report.verdict.value == "review")
+
+
+def test_jsonl_is_one_line_a_report() -> None:
+    lines = REPORTS["jsonl"].many(EVERYTHING, PAGE).splitlines()
+    assert [json.loads(line) for line in lines] == [report.to_dict() for report in EVERYTHING]
+
+
+@every_sample
+def test_verdict_counts_and_worst_severity_are_the_same_everywhere(report: RepoReport) -> None:
+    highest = worst(report)
+    counts = {severity.value: number for severity, number in by_severity(report).items()}
+    expected = (report.verdict.value, highest.value if highest else "none", counts)
+    assert _of_json(report) == expected
+    assert _of_sarif(report) == expected
+    assert _of_junit(report) == expected
+    assert _of_cyclonedx(report) == expected
+    for form in ("markdown", "github"):
+        text = REPORTS[form].one(report, PAGE)
+        assert report.verdict.value.upper() in text.split("\n")[0]
+        for severity, number in counts.items():
+            assert (f"{number} {severity}" in text) == bool(number)
+
+
+def _of_json(report: RepoReport) -> tuple[Any, ...]:
+    parsed = json.loads(REPORTS["json"].one(report, PAGE))
+    found = [one["severity"] for one in parsed["findings"] if one["waived"] is None]
+    counts = {severity.value: found.count(severity.value) for severity in Severity}
+    highest = next((severity for severity, number in counts.items() if number), "none")
+    return parsed["verdict"], highest, counts
+
+
+def _of_sarif(report: RepoReport) -> tuple[Any, ...]:
+    [run] = json.loads(REPORTS["sarif"].one(report, PAGE))["runs"]
+    found = [
+        result["properties"]["severity"]
+        for result in run["results"]
+        if not result.get("suppressions")
+    ]
+    counts = {severity.value: found.count(severity.value) for severity in Severity}
+    assert counts == run["properties"]["counts"]
+    return run["properties"]["verdict"], run["properties"]["worst"], counts
+
+
+def _of_junit(report: RepoReport) -> tuple[Any, ...]:
+    [suite] = list(JUnitXml.fromstring(REPORTS["junit"].one(report, PAGE).encode()))
+    figures = {one.name: one.value for one in suite.properties()}  # type: ignore[no-untyped-call]
+    counts = {severity.value: int(figures[severity.value]) for severity in Severity}
+    return figures["verdict"], figures["worst"], counts
+
+
+def _of_cyclonedx(report: RepoReport) -> tuple[Any, ...]:
+    bom = json.loads(REPORTS["cyclonedx"].one(report, PAGE))
+    figures = {
+        one["name"].removeprefix("hubaudit:"): one["value"]
+        for one in bom["metadata"]["component"]["properties"]
+    }
+    counts = dict.fromkeys((severity.value for severity in Severity), 0)
+    for one in bom["vulnerabilities"]:
+        if "analysis" not in one:
+            [times] = [p["value"] for p in one["properties"] if p["name"] == "hubaudit:count"]
+            counts[one["ratings"][0]["severity"]] += int(times)
+    return figures["verdict"], figures["worst"], counts
+
+
+@every_format
+@pytest.mark.parametrize("trick", TRICKS)
+def test_no_form_has_control_characters_or_commands_to_a_runner(form: str, trick: str) -> None:
+    written = REPORTS[form].one(tricky(trick), PAGE)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", written)
+    assert "##[" not in written
+    assert "##vso" not in written
+    commands = [line for line in written.splitlines() if line.lstrip().startswith("::")]
+    ours = re.compile(r"::(error|warning|notice) title=[^:,]*::[^\r\n]*")
+    assert all(ours.fullmatch(line) for line in commands)
+    assert (commands != []) == (form == "github")
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_markdown_renders_no_link_image_mention_or_html_of_a_repository(trick: str) -> None:
+    parser = MarkdownIt("gfm-like")
+    tokens = parser.parse(REPORTS["markdown"].one(tricky(trick), PAGE))
+    inline = [child for token in tokens for child in token.children or []]
+    kinds = {token.type for token in [*tokens, *inline]}
+    assert kinds.isdisjoint({"link_open", "image", "html_block", "s_open", "em_open"})
+    html = {token.content for token in inline if token.type == "html_inline"}
+    assert html <= {"<br>"}
+    spoken = "".join(token.content for token in inline if token.type == "text")
+    for mark in ("@", "#1", "example.invalid", ":smile:", "<script"):
+        assert mark not in spoken
+    headings = [token for token in tokens if token.type == "heading_open"]
+    assert [token.tag for token in headings][:1] == ["h2"]
+    assert {token.tag for token in headings[1:]} <= {"h3"}
+
+
+def test_the_rows_of_a_markdown_table_have_the_cells_of_its_head() -> None:
+    written = REPORTS["markdown"].one(tricky("a|b `|` \\| |"), PAGE)
+    tables = [line for line in written.splitlines() if line.startswith("|")]
+    cells = [len(re.split(r"(?<!\\)\|", line)) - 2 for line in tables]
+    assert set(cells) == {4, 2}
+
+
+def test_sarif_shows_a_finding_at_the_line_of_the_list() -> None:
+    page = Page(origin=Origin("models.txt", 7))
+    [run] = json.loads(REPORTS["sarif"].one(samples.malicious(), page))["runs"]
+    for result in run["results"]:
+        where = result["locations"][0]["physicalLocation"]
+        assert where["artifactLocation"]["uri"] == "models.txt"
+        assert where["region"]["startLine"] == 7
+        [hub] = result["relatedLocations"]
+        url = hub["physicalLocation"]["artifactLocation"]["uri"]
+        assert url.startswith(f"https://huggingface.co/evil/model/blob/{samples.COMMIT}/")
+
+
+def test_what_is_waived_is_suppressed_and_still_there() -> None:
+    [run] = json.loads(REPORTS["sarif"].one(samples.hostile(), PAGE))["runs"]
+    assert [len(result.get("suppressions", [])) for result in run["results"]] == [0, 1]
+    assert "waived" in REPORTS["markdown"].one(samples.hostile(), PAGE)
+
+
+def test_what_was_not_read_is_told_in_every_form() -> None:
+    for form in REPORTS:
+        assert "archives need the extra" in REPORTS[form].one(samples.incomplete(), PAGE)
+
+
+def test_a_cyclonedx_model_has_its_purl_and_hashes() -> None:
+    bom = json.loads(REPORTS["cyclonedx"].one(samples.malicious(), PAGE))
+    model = bom["metadata"]["component"]
+    assert model["purl"] == f"pkg:huggingface/evil/model@{samples.COMMIT}"
+    assert model["type"] == "machine-learning-model"
+    hashes = {one["name"]: one.get("hashes") for one in bom["components"]}
+    assert hashes["pytorch_model.bin"] == [{"alg": "SHA-256", "content": samples.SHA256}]
+    assert bom["vulnerabilities"][0]["ratings"][0]["severity"] == "critical"
