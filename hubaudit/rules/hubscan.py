@@ -48,6 +48,6 @@ HUB_SCAN = Rule(
     summary="The Hub's own scanners object to a file, or have not looked at it yet.",
     advice="Read the scanners' report on the file's page on the Hub before you load it.",
     worst=Severity.HIGH,
-    references=("AML.T0010.003",),
+    references=("AML.T0010.003", "LLM03:2025"),
     check=_check,
 )

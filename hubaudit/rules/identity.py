@@ -24,6 +24,6 @@ DIGEST_MISMATCH = Rule(
     summary="A file's bytes do not have the hash that the commit's listing gives.",
     advice="Delete the file from the cache and audit again; if it stays, do not trust this source.",
     worst=Severity.CRITICAL,
-    references=("CWE-354", "CWE-345"),
+    references=("CWE-354", "CWE-345", "AML.T0010.003", "LLM03:2025"),
     check=_check_digest,
 )

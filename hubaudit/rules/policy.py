@@ -184,7 +184,7 @@ DENIED_FORMAT = Rule(
     summary="A file has a format that the policy denies.",
     advice="Load a copy in a format that the policy allows, or waive this one file.",
     worst=Severity.HIGH,
-    references=("CWE-502", "AML.T0010.003"),
+    references=("CWE-502", "AML.T0010.003", "LLM03:2025"),
     check=_check_format,
 )
 
@@ -193,7 +193,7 @@ DENIED_PROTOCOL = Rule(
     summary="A pickle is of a protocol that the policy does not allow.",
     advice="Have the file written anew with a protocol that the policy allows, or waive this one.",
     worst=Severity.HIGH,
-    references=("CWE-502", "AML.T0010.003"),
+    references=("CWE-502", "AML.T0010.003", "LLM03:2025"),
     check=_check_protocol,
 )
 
@@ -202,7 +202,7 @@ PUBLISHER = Rule(
     summary="The repository belongs to somebody whom the policy does not list.",
     advice="Look who publishes it, then add the owner to publishers.allow or use another repository.",
     worst=Severity.HIGH,
-    references=("CWE-829", "AML.T0010.003"),
+    references=("CWE-829", "AML.T0010.003", "LLM03:2025"),
     check=_nothing_of_one_file,
 )
 
@@ -211,7 +211,7 @@ SCAN_REQUIRED = Rule(
     summary="The Hub's scan of a file has not the result that the policy requires.",
     advice="Wait until the Hub has scanned the file, or read what its scanners say of it.",
     worst=Severity.HIGH,
-    references=("AML.T0010.003",),
+    references=("AML.T0010.003", "LLM03:2025"),
     check=_check_scanned,
 )
 

@@ -191,6 +191,6 @@ WEIGHTS_ONLY = Rule(
     summary="A torch file that torch.load(weights_only=True), the default, refuses.",
     advice="Keep weights_only=True, and ask for a file of weights only, or for safetensors.",
     worst=Severity.INFO,
-    references=("CWE-502", "AML.T0010.003"),
+    references=("CWE-502", "AML.T0010.003", "LLM03:2025"),
     check=_check,
 )
