@@ -59,6 +59,7 @@ _WEAK_PREFIXES = (
     (b"\x78\xda", Format.ZLIB),
 )
 _TAR_HEADER = 512  # bytes
+_LONGEST_HEADER = 100_000_000  # bytes; `MAX_HEADER_SIZE` of safetensors/src/tensor.rs (0.8)
 _LZMA_HEADER = 13  # bytes: properties, size of the dictionary (4), unpacked size (8)
 
 
@@ -125,9 +126,13 @@ def _begins_as_lzma(head: bytes) -> bool:
 
 
 def _begins_as_safetensors(head: bytes, size: int) -> bool:
-    """8 bytes of header length, little-endian, then JSON (safetensors 0.5, README, "Format")."""
+    """8 bytes of header length, little-endian, then JSON (safetensors 0.8, README, "Format").
+
+    The header of a file that is cut off can be longer than the file; a number as small as the longest
+    header's is telling enough. The library passes over white space before it.
+    """
     length = int.from_bytes(head[:8], "little")
-    return len(head) > 8 and head[8:9] == b"{" and 2 <= length <= size - 8
+    return 2 <= length <= max(_LONGEST_HEADER, size - 8) and head[8:].lstrip()[:1] == b"{"
 
 
 def _sniff_pickle(head: bytes, size: int) -> Format | None:

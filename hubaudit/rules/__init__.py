@@ -26,6 +26,7 @@ from hubaudit.rules.policy import (
     catalogue_under,
     check_repo,
 )
+from hubaudit.rules.safetensors import SAFETENSORS_INVALID
 from hubaudit.rules.structure import BROKEN_PICKLE, TRAILING_DATA, WRONG_EXTENSION
 from hubaudit.rules.weights_only import WEIGHTS_ONLY
 from hubaudit.rules.weights_only import data as weights_only_data
@@ -42,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     PATH_TRAVERSAL,
     EXPANSION,
     TORCHSCRIPT_CODE,
+    SAFETENSORS_INVALID,
     WEIGHTS_ONLY,
     DIGEST_MISMATCH,
     HUB_SCAN,

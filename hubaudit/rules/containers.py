@@ -52,6 +52,8 @@ def _told(odd: Oddity) -> tuple[Severity, str]:
                 Severity.LOW,
                 f"{odd.detail} of Python, which torch.package runs, and not read here",
             )
+        case _:
+            raise AssertionError(f"{odd.kind} is not an archive's")
 
 
 CONTAINER_DISAGREEMENT = Rule(
@@ -59,7 +61,7 @@ CONTAINER_DISAGREEMENT = Rule(
     summary="Two ways to read an archive give different members or bytes.",
     advice="Do not load this file: what a scanner saw in it need not be what your loader sees.",
     worst=Severity.HIGH,
-    references=("CWE-436", "CWE-434", "AML.T0010.003"),
+    references=("CWE-436", "CWE-434", "AML.T0010.003", "LLM03:2025"),
     check=_of(OddityKind.DISAGREEMENT),
 )
 
@@ -68,7 +70,7 @@ HIDDEN_MEMBER = Rule(
     summary="An archive has a member that some loaders do not see.",
     advice="Do not load this file; no library writes members that its own loader passes over.",
     worst=Severity.HIGH,
-    references=("CWE-434", "CWE-506", "AML.T0010.003"),
+    references=("CWE-434", "CWE-506", "AML.T0010.003", "LLM03:2025"),
     check=_of(OddityKind.HIDDEN),
 )
 
@@ -77,7 +79,7 @@ PATH_TRAVERSAL = Rule(
     summary="A name or link in an archive leads out of the folder that it is unpacked in.",
     advice="Do not unpack this archive with a tool that follows such paths.",
     worst=Severity.MEDIUM,
-    references=("CWE-22", "CWE-59", "AML.T0010.003"),
+    references=("CWE-22", "CWE-59", "AML.T0010.003", "LLM03:2025"),
     check=_of(OddityKind.LEADS_OUT),
 )
 
@@ -86,7 +88,7 @@ EXPANSION = Rule(
     summary="A file unpacks to so much that it was not read to its end.",
     advice="Find out how much it unpacks to before you load it, and whether it should.",
     worst=Severity.MEDIUM,
-    references=("CWE-409", "AML.T0010.003"),
+    references=("CWE-409", "AML.T0010.003", "LLM03:2025"),
     check=_of(OddityKind.EXPANSION),
 )
 
@@ -95,6 +97,6 @@ TORCHSCRIPT_CODE = Rule(
     summary="An archive carries code of its own, TorchScript or Python, which is not read.",
     advice="Read the code, or load a checkpoint that has none.",
     worst=Severity.LOW,
-    references=("CWE-829", "AML.T0010.003"),
+    references=("CWE-829", "AML.T0010.003", "LLM03:2025"),
     check=_of(OddityKind.TORCHSCRIPT_CODE, OddityKind.PACKAGE_CODE),
 )

@@ -34,6 +34,8 @@ def _check_broken(rule: Rule, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _check_trailing(rule: Rule, evidence: Evidence) -> Iterator[Finding]:
+    if evidence.contents.format is Format.SAFETENSORS:
+        return  # `safetensors-invalid` says it
     for trailing in evidence.contents.trailing:
         yield rule.finding(
             evidence,
@@ -61,7 +63,7 @@ BROKEN_PICKLE = Rule(
     summary="A pickle breaks off before its end; the unpickler runs what comes before.",
     advice="Do not load this file; get it again, or from somebody who can say what it should hold.",
     worst=Severity.MEDIUM,
-    references=("CWE-502", "AML.T0010.003"),
+    references=("CWE-502", "AML.T0010.003", "LLM03:2025"),
     check=_check_broken,
 )
 
@@ -70,7 +72,7 @@ TRAILING_DATA = Rule(
     summary="Bytes follow that belong to nothing in the file.",
     advice="Compare the file with the one that its author published: loaders ignore such bytes.",
     worst=Severity.LOW,
-    references=("CWE-506", "AML.T0010.003"),
+    references=("CWE-506", "AML.T0010.003", "LLM03:2025"),
     check=_check_trailing,
 )
 
@@ -79,6 +81,6 @@ WRONG_EXTENSION = Rule(
     summary="A pickle carries the name of another format.",
     advice="Do not load this file: nobody gives a pickle another format's name by accident.",
     worst=Severity.HIGH,
-    references=("CWE-646", "AML.T0074"),
+    references=("CWE-646", "AML.T0074", "LLM03:2025"),
     check=_check_extension,
 )
