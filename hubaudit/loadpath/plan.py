@@ -97,7 +97,10 @@ def _libraries(repo: Repository, options: LoadOptions) -> list[str]:
         found.append("transformers")
     elif repo.has(join(options.folder, ADAPTER_CONFIG)):
         found.append("peft")
-    if not found or _has_others(repo) or {MODEL_INDEX, MODULES} & repo.unread:
+    unknown = not found
+    if unknown and any(name.endswith(".gguf") for name in repo.names_in(options.folder)):
+        found.append("transformers")
+    if unknown or _has_others(repo) or {MODEL_INDEX, MODULES} & repo.unread:
         found.append("none")
     return found
 

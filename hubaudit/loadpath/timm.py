@@ -37,9 +37,8 @@ def place_timm(repo: Repository) -> Roles:
     """No option changes it: timm takes safetensors whenever there are some."""
     roles = Roles()
     named = _named(repo.object_at(CONFIG))
-    if isinstance(named, str):
-        _place_named(repo, named, roles)
-    place(roles, find(repo, "", _TIMM + _LOCAL), "timm", "")
+    names = _named_first(repo, named, roles) if isinstance(named, str) else []
+    place(roles, find(repo, "", [*names, *_TIMM, *_LOCAL]), "timm", "")
     place(roles, find(repo, "", _OPEN_CLIP), "open_clip", "")
     for name in (CONFIG, OPEN_CLIP_CONFIG):
         if repo.has(name):
@@ -52,14 +51,13 @@ def _named(config: Any) -> object:
     return (inner if isinstance(inner, dict) else config).get("hf_hub_filename")
 
 
-def _place_named(repo: Repository, name: str, roles: Roles) -> None:
-    """`hf_hub_filename` of the configuration, or its safetensors twin if it ends in `.bin`."""
+def _named_first(repo: Repository, name: str, roles: Roles) -> list[str]:
+    """`hf_hub_filename` of the configuration, before it its safetensors twin if it ends in `.bin`."""
     path, stays = resolve("", name)
     if not stays or not repo.has(path):
         why = "is not there" if stays else "leads out of the repository"
         roles.problems.append(Problem(CONFIG, f"hf_hub_filename names {show(name)}, which {why}"))
     stem = path.removesuffix(".bin")
-    names = [f"{stem}.safetensors", path] if path.endswith(".bin") else [path]
     if path == "pytorch_model.bin":
-        names = list(_TIMM)
-    place(roles, find(repo, "", names), "timm", "")
+        return []  # the usual order
+    return [f"{stem}.safetensors", path] if path.endswith(".bin") else [path]
