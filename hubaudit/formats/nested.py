@@ -10,10 +10,13 @@ import base64
 
 from hubaudit.formats.contents import Contents, Gap, together
 from hubaudit.formats.place import Place, too_deep
-from hubaudit.pvm.embedded import MOST, Embedded
+from hubaudit.pvm.embedded import MOST, Embedded, is_text_of_bytes
 from hubaudit.source import OutOfReach, Source
 from hubaudit.source.memory import MemorySource
 from hubaudit.source.window import WindowSource
+
+# Bytes of text that are turned into bytes in memory.
+MOST_TEXT = 64 << 20
 
 
 def read_nested(source: Source, outer: Contents, place: Place) -> Contents:
@@ -44,7 +47,8 @@ def _read(inner: Source, outer: Contents, place: Place) -> Contents:
 
 def _open(source: Source, found: Embedded) -> Source | None:
     if found.spelling == "bytes":
-        return _open_bytes(source, found)
+        opened = _open_bytes(source, found)
+        return _bytes_of_text(opened) if is_text_of_bytes(found.head) else opened
     try:
         if found.spelling == "base64":
             text = found.head.rstrip(b"=")
@@ -62,6 +66,19 @@ def _open_bytes(source: Source, found: Embedded) -> Source:
     except OutOfReach:
         return MemorySource(found.head)
     return WindowSource(source, found.offset, found.size)
+
+
+def _bytes_of_text(source: Source) -> Source | None:
+    """The bytes that `encode(text, "latin1")` makes: None of what is no such text.
+
+    Of a very long one the beginning. What a pickle imports stands in front of its data.
+    """
+    text = source.read(0, MOST_TEXT)
+    try:
+        whole = text.decode("utf-8", "strict" if len(text) == source.size else "ignore")
+        return MemorySource(whole.encode("latin-1"))
+    except ValueError:
+        return None
 
 
 def _rest(text: bytes) -> bytes:

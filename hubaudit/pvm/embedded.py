@@ -19,7 +19,10 @@ HEAD_SIZE = (
 # PROTO 2 to 5: `80 02` to `80 05`. In base64 that is `gA` and a letter that depends on the next byte.
 _BASE64 = re.compile(rb"gA[I-X][A-Za-z0-9+/]{13,}={0,2}")
 _HEXADECIMAL = re.compile(rb"800[2-5](?:[0-9a-fA-F]{2}){6,}")
-_BEGINNINGS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+# Protocol 2 has no bytes: it writes the text that `encode(text, "latin1")` makes them of, in UTF-8.
+_AS_TEXT = tuple(b"\xc2" + beginning for beginning in _PICKLES)
+_BEGINNINGS = (*_PICKLES, *_AS_TEXT, b"PK\x03\x04")
 
 Spelling = Literal["bytes", "base64", "hexadecimal"]
 
@@ -38,8 +41,13 @@ class Embedded:
 
 
 def begins_as_file(payload: bytes) -> bool:
-    """Whether bytes begin as a pickle that says its protocol, or as a zip archive."""
+    """Whether bytes begin as a pickle that says its protocol, as text of one, or as a zip archive."""
     return payload.startswith(_BEGINNINGS)
+
+
+def is_text_of_bytes(payload: bytes) -> bool:
+    """Whether they begin as a pickle does that is written as text, each byte one character."""
+    return payload.startswith(_AS_TEXT)
 
 
 def spelled_out(buffer: bytes) -> Iterator[tuple[int, int, Spelling]]:

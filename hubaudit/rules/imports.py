@@ -11,7 +11,7 @@ from hubaudit.rules.base import Evidence, Rule, unless_never_loaded
 from hubaudit.rules.names import Use
 from hubaudit.rules.uses import NameUse
 
-_REFERENCES = ("CWE-502", "AML.T0010.003", "AML.T0011.000")
+_REFERENCES = ("CWE-502", "AML.T0010.003", "AML.T0011.000", "LLM03:2025")
 
 _VERBS = {Use.NAMED: "imports", Use.CONSTRUCTED: "constructs", Use.CALLED: "calls"}
 
@@ -35,8 +35,16 @@ def _check_unlisted(rule: Rule, evidence: Evidence) -> Iterator[Finding]:
         if use.name_class is NameClass.UNLISTED:
             called = use.use is Use.CALLED
             severity = Severity.HIGH if called else Severity.MEDIUM
-            message = f"{_VERBS[use.use]} {use.qualified}, which is not in the catalogue"
+            message = f"{_VERBS[use.use]} {use.qualified}, {_why_unlisted(use)}"
             yield _about(rule, evidence, use, severity, message)
+
+
+def _why_unlisted(use: NameUse) -> str:
+    if use.entry is None:
+        return "which is not in the catalogue"
+    if use.entry.by_argument:
+        return f"with arguments that do not make it inert: {use.entry.why}"
+    return "which the catalogue lists as inert in other uses only"
 
 
 def _about(

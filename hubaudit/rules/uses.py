@@ -1,20 +1,22 @@
 """What a pickle does with the names that it imports, and what the catalogue says of that.
 
-A name can be reached by a detour, `getattr(module, "system")`: see `detours`. The names at its end are
+A name can be reached by a detour, `getattr(module, "system")`: see `follow`. The names at its end are
 judged as if the pickle had imported them itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from hubaudit.formats.contents import Contents, Format, PickleRead
 from hubaudit.model import NameClass
-from hubaudit.pvm.values import Call, Global, Trace
-from hubaudit.rules.detours import follow, resolve
+from hubaudit.pvm.values import Call, Global, Mapping, SetOf, Trace, Value
+from hubaudit.rules.follow import Follower
+from hubaudit.rules.gadgets import runs_its_state
+from hubaudit.rules.meanings import Effect, Judged
 from hubaudit.rules.names import Catalogue, Entry, Use
+from hubaudit.rules.nested import Nested
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +43,79 @@ class NameUse:
 
 
 def judge(catalogue: Catalogue, contents: Contents) -> tuple[NameUse, ...]:
-    """Every name of every pickle in a file, in the order of their occurrence."""
-    judge_one = partial(_judge_trace, catalogue, contents.format)
-    return tuple(use for pickle in contents.pickles for use in judge_one(pickle))
+    """Every name of every pickle in a file, in the order of their occurrence.
+
+    A call that loads a pickle in a constant is judged by that pickle, which stands behind its own.
+    """
+    nested = Nested()
+    found: list[tuple[NameUse, ...]] = []
+    for pickle in reversed(contents.pickles):
+        uses = tuple(_judge_trace(catalogue, contents.format, pickle, nested))
+        if pickle.trace.computed or any(use.name_class is not NameClass.INERT for use in uses):
+            nested.add_bad(pickle.member)
+        found.append(uses)
+    return tuple(use for uses in reversed(found) for use in uses)
 
 
-def _judge_trace(catalogue: Catalogue, format_: Format, pickle: PickleRead) -> Iterator[NameUse]:
-    for (module, name), seen in _collect(pickle.trace, catalogue).items():
-        entry = catalogue.find(module, name, protocol=pickle.trace.protocol)
-        followed = seen.was_followed and entry is not None and entry.by_argument
-        inert = followed or (format_ is Format.TORCHSCRIPT and _is_scripted(module))
+def _judge_trace(
+    catalogue: Catalogue, format_: Format, pickle: PickleRead, nested: Nested
+) -> Iterator[NameUse]:
+    trace = pickle.trace
+    follower = Follower(trace, nested.reader_of(pickle))
+    seen = _collect(trace, catalogue, follower)
+    rows = {
+        name: _Row(catalogue, found, name, trace.protocol, format_) for name, found in seen.items()
+    }
+    if any(row.depends_on_mentions for row in rows.values()):
+        _note_mentions(seen, trace, follower)
+    for (module, name), found in seen.items():
+        row = rows[module, name]
         yield NameUse(
             pickle.member,
             module,
             name,
-            seen.use,
-            seen.offset,
-            seen.count,
-            NameClass.INERT if inert else _class_of(entry, seen.use),
-            entry,
-            seen.call,
+            found.use,
+            found.offset,
+            found.count,
+            row.name_class,
+            row.entry,
+            found.call,
         )
+
+
+class _Row:
+    """What the catalogue says of a name, for the use that was made of it."""
+
+    __slots__ = ("_inert_here", "_seen", "entry")
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        seen: _Seen,
+        name: tuple[str, str],
+        protocol: int,
+        format_: Format,
+    ) -> None:
+        self.entry = catalogue.find(*name, protocol=protocol)
+        self._seen = seen
+        self._inert_here = format_ is Format.TORCHSCRIPT and _is_scripted(name[0])
+
+    @property
+    def name_class(self) -> NameClass:
+        if self._inert_here or self._is_settled:
+            return NameClass.INERT
+        return _class_of(self.entry, self._seen.use)
+
+    @property
+    def depends_on_mentions(self) -> bool:
+        """Whether it matters who else holds the name: to judge it, or to show it."""
+        if self._is_settled:
+            return _class_of(self.entry, self._seen.use) is NameClass.DANGEROUS
+        return self._seen.call is None and self.name_class is not NameClass.INERT
+
+    @property
+    def _is_settled(self) -> bool:
+        return self._seen.is_settled and self.entry is not None and self.entry.by_argument
 
 
 def _is_scripted(module: str) -> bool:
@@ -84,13 +138,13 @@ class _Seen:
     count: int
     use: Use = Use.NAMED
     call: Call | None = None
-    detours: int = 0  # calls of it whose arguments were followed to the name that they yield
-    calls: int = 0
+    by_argument: bool = False  # a call of it was judged by its arguments
+    by_row: bool = False  # and one was not, or it was handed to somebody who may call it
 
     @property
-    def was_followed(self) -> bool:
+    def is_settled(self) -> bool:
         """Every call of it was followed, so that the names at the ends say all there is to say."""
-        return self.calls > 0 and self.calls == self.detours
+        return self.by_argument and not self.by_row
 
     def strengthen(self, use: Use, call: Call) -> None:
         if self.call is None or _STRENGTH[use] > _STRENGTH[self.use]:
@@ -99,49 +153,37 @@ class _Seen:
 
 _STRENGTH = {Use.NAMED: 0, Use.CONSTRUCTED: 1, Use.CALLED: 2}
 
+_Names = dict[tuple[str, str], _Seen]
 
-def _collect(trace: Trace, catalogue: Catalogue) -> dict[tuple[str, str], _Seen]:
+
+def _collect(trace: Trace, catalogue: Catalogue, follower: Follower) -> _Names:
     seen = {key: _Seen(found.offset, found.count) for key, found in trace.imports.items()}
-    for call in trace.calls:
-        _note_function(seen, call, catalogue)
-        _note_arguments(seen, call)
+    for call, effect in follower.effects():
+        if not _is_nothing(catalogue, effect):
+            _note(seen, call, effect)
     return seen
 
 
-def _note_function(seen: dict[tuple[str, str], _Seen], call: Call, catalogue: Catalogue) -> None:
-    """What `call` does to the name that it calls, and to those that it comes down to."""
-    target = resolve(call.function)
-    if target is None:
-        return
-    use = _use_of(call)
-    found = _entry_for(seen, target, call.offset)
-    found.strengthen(use, call)
-    if use is not Use.CALLED:
-        return
-    found.calls += 1
-    reached = follow(call)
-    if reached is None:
-        return
-    found.detours += 1
-    for name, done in reached:
-        if not _is_enum_member(catalogue, name):
-            _entry_for(seen, name, call.offset).strengthen(done, call)
+def _note(seen: _Names, call: Call, effect: Effect) -> None:
+    name = effect.name
+    found = seen.setdefault((name.module, name.name), _Seen(call.offset, 1))
+    found.strengthen(effect.use, call)
+    if effect.judged is Judged.BY_ARGUMENT or _only_constructs(effect):
+        found.by_argument = True
+    elif effect.use is not Use.NAMED:
+        found.by_row = True
 
 
-def _entry_for(seen: dict[tuple[str, str], _Seen], target: Global, offset: int) -> _Seen:
-    return seen.setdefault((target.module, target.name), _Seen(offset, 1))
+def _only_constructs(effect: Effect) -> bool:
+    """An object whose class runs what BUILD hands to it, and nothing before that."""
+    return effect.use is Use.CONSTRUCTED and runs_its_state(effect.name)
 
 
-def _use_of(call: Call) -> Use:
-    match call.how:
-        case "NEWOBJ" | "NEWOBJ_EX":
-            return Use.CONSTRUCTED
-        case "BUILD" | "APPENDS" | "SETITEMS":
-            # Of an object made before they say no more of its class. Of the class itself BUILD sets
-            # the attributes, and the others call a method.
-            return Use.CALLED if isinstance(call.function, Global) else Use.NAMED
-        case _:
-            return Use.CALLED
+def _is_nothing(catalogue: Catalogue, effect: Effect) -> bool:
+    if effect.judged is Judged.IF_DANGEROUS:
+        entry = catalogue.find(effect.name.module, effect.name.name)
+        return entry is None or entry.name_class is not NameClass.DANGEROUS
+    return effect.use is Use.NAMED and _is_enum_member(catalogue, effect.name)
 
 
 def _is_enum_member(catalogue: Catalogue, yielded: Global) -> bool:
@@ -150,11 +192,48 @@ def _is_enum_member(catalogue: Catalogue, yielded: Global) -> bool:
     return entry is not None and entry.enum and member.isidentifier() and member[0] != "_"
 
 
-def _note_arguments(seen: dict[tuple[str, str], _Seen], call: Call) -> None:
-    """A name that is only passed on is shown in the call that it is passed to."""
-    if not isinstance(call.args, tuple):
-        return
-    for argument in call.args:
-        target = resolve(argument)
-        if target is not None and (found := seen.get((target.module, target.name))) is not None:
-            found.strengthen(Use.NAMED, call)
+def _note_mentions(seen: _Names, trace: Trace, follower: Follower) -> None:
+    """Names that are handed on: shown in the call that takes them, and for others to call."""
+    for name, holder in _mentions(trace, follower):
+        found = seen.get((name.module, name.name))
+        if found is not None:
+            found.by_row = found.by_row or not runs_its_state(name)
+            if holder is not None:
+                found.strengthen(Use.NAMED, holder)
+
+
+def _mentions(trace: Trace, follower: Follower) -> Iterator[tuple[Global, Call | None]]:
+    """Every name among the arguments of a call, or in what is loaded, with the first such call."""
+    visited: set[int] = set()
+    for call in trace.calls:
+        held = (call.args, call.kwargs, call.items, call.flat)
+        yield from ((name, call) for name in _names_in(held, visited, follower))
+    yield from ((name, None) for name in _names_in((trace.result,), visited, follower))
+
+
+def _names_in(held: tuple[Value, ...], visited: set[int], follower: Follower) -> Iterator[Global]:
+    """The names in `held`, and in the lists, dicts, sets and tuples in it that were not visited."""
+    todo: list[Iterable[Value]] = [held]
+    while todo:
+        for value in todo.pop():
+            match value:
+                case Global():
+                    yield value
+                case Call():
+                    if isinstance(meant := follower.see(value), Global):
+                        yield meant
+                case list() | tuple() | Mapping() | SetOf() if id(value) not in visited:
+                    visited.add(id(value))
+                    todo.append(_inside(value))
+
+
+def _inside(container: Value) -> Iterable[Value]:
+    match container:
+        case Mapping():
+            return container.flat
+        case SetOf():
+            return container.items
+        case list() | tuple():
+            return container
+        case _:
+            return ()
