@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from math import prod
 
 from hubaudit.formats.dtypes import is_shape, of_pickled
-from hubaudit.formats.plausible import is_name
+from hubaudit.formats.plausible import is_call, is_name
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.render import render
 from hubaudit.pvm.values import Call, Global, Mapping, StopKind, Trace, Value
@@ -29,7 +29,6 @@ _CLASSES = _WRAPPERS | {"object", "ndarray", "dtype", "_reconstructor"}
 _FIELDS = frozenset(
     {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
 )
-_CALLS_THAT_MATTER = frozenset({"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def _does_more(plain: Trace, joblibs: Iterable[Trace], where: range) -> bool:
     """
     if any(computed.offset in where for computed in plain.computed):
         return True
-    calls = {_key(call) for call in plain.calls if call.offset in where and _is_callable(call)}
+    calls = {_key(call) for call in plain.calls if call.offset in where and is_call(call)}
     if calls and calls - {_key(call) for trace in joblibs for call in trace.calls}:
         return True
     imported = {name for trace in joblibs for name in trace.imports}
@@ -98,10 +97,6 @@ def _does_more(plain: Trace, joblibs: Iterable[Trace], where: range) -> bool:
 
 def _key(call: Call) -> tuple[int, str]:
     return call.offset, render(call)
-
-
-def _is_callable(called: Call) -> bool:
-    return called.how in _CALLS_THAT_MATTER and isinstance(called.function, Global | Call)
 
 
 @dataclass(slots=True)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from hubaudit.pvm.values import Trace
+from hubaudit.pvm.values import Call, Global, Trace
 
 _PROTO = 0x80
+_CALLS = frozenset({"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX"})
 
 
 def is_name(imported: tuple[str, str]) -> bool:
     """Identifiers. Two lines of prose after a `c` are no import that could succeed."""
     return all(part.isidentifier() for part in ".".join(imported).split("."))
+
+
+def is_call(called: Call) -> bool:
+    """Whether it calls what a pickle imported or made. BUILD is none."""
+    return called.how in _CALLS and isinstance(called.function, Global | Call)
 
 
 def imports_plausibly(trace: Trace) -> bool:
@@ -26,10 +32,17 @@ def imports_plausibly(trace: Trace) -> bool:
 def is_evident(trace: Trace) -> bool:
     """Whether it is a pickle that imports something, at a place that no loader is known to begin at.
 
-    A file has millions of these, so that more is asked of each: a name, and that the pickle comes to its
-    end, or to a call, or says its protocol first. One that only computes what it imports does both first.
+    A file has millions of these, so that more is asked of each: names, and PROTO first or a call. One that
+    only computes what it imports makes a call and comes to its end.
     """
     if not any(map(is_name, trace.imports)):
         return bool(trace.computed and trace.calls and trace.complete)
-    says_protocol = trace.opcodes.get(_PROTO) == trace.start
-    return bool(trace.complete or trace.calls or says_protocol)
+    if trace.opcodes.get(_PROTO) == trace.start:
+        return True
+    # base64 and lists of words have such opcodes, too, but with other arguments
+    calls = any(is_call(call) and _has_arguments(call, trace) for call in trace.calls)
+    return calls and all(map(is_name, trace.imports))
+
+
+def _has_arguments(call: Call, trace: Trace) -> bool:
+    return isinstance(call.args, tuple) and bool(call.how != "INST" or trace.complete or call.args)
