@@ -26,7 +26,15 @@ from hubaudit.rules.policy import (
     catalogue_under,
     check_repo,
 )
-from hubaudit.rules.safetensors import SAFETENSORS_INVALID
+from hubaudit.rules.siblings import (
+    INDEX_INCONSISTENT,
+    PICKLE_ONLY,
+    TENSORS_EXTRA,
+    TENSORS_MISSING,
+    WEIGHTS_DIFFER,
+    Siblings,
+    check_siblings,
+)
 from hubaudit.rules.structure import BROKEN_PICKLE, TRAILING_DATA, WRONG_EXTENSION
 from hubaudit.rules.weights_only import WEIGHTS_ONLY
 from hubaudit.rules.weights_only import data as weights_only_data
@@ -43,10 +51,14 @@ RULES: tuple[Rule, ...] = (
     PATH_TRAVERSAL,
     EXPANSION,
     TORCHSCRIPT_CODE,
-    SAFETENSORS_INVALID,
     WEIGHTS_ONLY,
     DIGEST_MISMATCH,
     HUB_SCAN,
+    WEIGHTS_DIFFER,
+    TENSORS_MISSING,
+    TENSORS_EXTRA,
+    INDEX_INCONSISTENT,
+    PICKLE_ONLY,
     DENIED_FORMAT,
     DENIED_PROTOCOL,
     PUBLISHER,
@@ -58,9 +70,11 @@ __all__ = [
     "RULES",
     "Evidence",
     "Rule",
+    "Siblings",
     "catalogue_under",
     "check",
     "check_repo",
+    "check_siblings",
     "ruleset_digest",
 ]
 

@@ -65,6 +65,19 @@ class Rule:
             self.references,
         )
 
+    def finding_at(
+        self, path: str, severity: Severity, message: str, *, shown: str = ""
+    ) -> Finding:
+        """The same about a file as one of several: what no file's own evidence has."""
+        return Finding(
+            self.id, severity, Confidence.HIGH, path, None, None, message, shown, self.references
+        )
+
+
+def nothing_of_one_file(_rule: Rule, _evidence: Evidence) -> Iterator[Finding]:
+    """The check of a rule that looks at more than one file, elsewhere."""
+    yield from ()
+
 
 def unless_never_loaded(severity: Severity, role: LoadRole) -> Severity:
     """One step less for a file that no loader opens; info stays info."""

@@ -28,6 +28,7 @@ from hubaudit.source.memory import MemorySource
 from hubaudit.waivers import tolerate
 from tests.formats.containers import INERT, tarred, zipped
 from tests.formats.zips import Member, archive
+from tests.rules.sibling_samples import NEAR_MISSES, TRIGGERS
 
 FILE = RepoFile("pytorch_model.bin", 10, "b" * 40, "a" * 64)
 REPO = RepoRef("org/model", "model", "main", "c" * 40, "https://huggingface.co")
@@ -72,6 +73,13 @@ class Sample:
 
 def of_files(trigger: rules.Evidence, near_miss: rules.Evidence) -> Sample:
     return Sample(lambda: rules.check(trigger), lambda: rules.check(near_miss))
+
+
+def of_siblings(rule: str) -> Sample:
+    return Sample(
+        lambda: rules.check_siblings(TRIGGERS[rule]),
+        lambda: rules.check_siblings(NEAR_MISSES[rule]),
+    )
 
 
 def _under(policy: Policy, *program: Instruction, file: RepoFile = FILE) -> rules.Evidence:
@@ -173,6 +181,7 @@ SAMPLES: dict[str, Sample] = {
             file=replace(FILE, hub_scan=HubScan("safe")),
         ),
     ),
+    **{rule: of_siblings(rule) for rule in TRIGGERS},
     "publisher": Sample(lambda: _in_repo("0rg"), lambda: _in_repo("org")),
     "waiver": Sample(lambda: _waived(date(2026, 5, 31)), lambda: _waived(date(2026, 6, 1))),
 }
