@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hubaudit import rules
 from hubaudit.rules import pages
+from hubaudit.rules.references import section
 
 DOCS = Path(__file__).parents[1] / "docs"
 _OPENING = """\
@@ -27,7 +28,12 @@ def rules_page() -> str:
     table += [
         f"| [{rule.id}](#{rule.id}) | {rule.worst} | {rule.summary} |" for rule in rules.RULES
     ]
-    sections = [page for rule in rules.RULES if (page := pages.page(rule.id)) is not None]
+    sections = [
+        part
+        for rule in rules.RULES
+        if (page := pages.page(rule.id)) is not None
+        for part in (page, section(rule))
+    ]
     return "\n".join([_OPENING, *table, "", *sections])
 
 

@@ -34,7 +34,7 @@ _All = Annotated[
     bool, typer.Option("--all", help="Show every line, and long values at their length.")
 ]
 _Form = Annotated[
-    options.FormatName, typer.Option("--format", "-f", help="How a program is written.")
+    options.ListFormName, typer.Option("--format", "-f", help="How a program is written.")
 ]
 
 
@@ -93,7 +93,7 @@ def explain(
     return job
 
 
-def _print(opened: Opened, form: options.FormatName, *, everything: bool) -> None:
+def _print(opened: Opened, form: options.ListFormName, *, everything: bool) -> None:
     """Piece by piece, until nobody reads any more."""
     from hubaudit.report import Page
     from hubaudit.report.explained import EXPLAINED
@@ -113,12 +113,15 @@ def _print(opened: Opened, form: options.FormatName, *, everything: bool) -> Non
 
 
 def _page(topic: str) -> str:
+    from hubaudit.rules import RULES
     from hubaudit.rules.pages import names, page
+    from hubaudit.rules.references import section
 
     found = page(topic)
     if found is None:
         raise UsageError(f"there is no rule {topic}", hint=_likelier(topic, names()))
-    return found
+    sections = [section(rule) for rule in RULES if rule.id == topic]
+    return "\n".join([found, *sections])
 
 
 def _likelier(topic: str, names: Sequence[str]) -> str:

@@ -40,7 +40,10 @@ def test_the_list_as_json_is_one_array(run: Callable[..., Ran]) -> None:
 
 @pytest.mark.parametrize("name", [*(rule.id for rule in RULES), pages.INCIDENT])
 def test_a_rule_is_explained_by_its_page(name: str, run: Callable[..., Ran]) -> None:
-    assert run("explain", name) == Ran(0, pages.page(name) or "", "")
+    ran = run("explain", name)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(pages.page(name) or "")
+    assert ("### References" in ran.out) == (name != pages.INCIDENT)
 
 
 def test_after_a_dangerous_load_the_credentials_come_before_the_forensics(

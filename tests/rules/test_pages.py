@@ -8,6 +8,7 @@ import pytest
 
 from hubaudit import rules
 from hubaudit.rules import pages
+from hubaudit.rules.references import link, section, title
 from tests.make_rules_page import DOCS, incident_page, rules_page
 
 HEADINGS = [
@@ -27,6 +28,23 @@ def test_every_rule_has_a_page_with_the_four_headings(rule: str) -> None:
     assert re.findall(r"^###? .*$", text, flags=re.MULTILINE) == [f"## {rule}", *HEADINGS]
     for part in re.split(r"^###? .*$", text, flags=re.MULTILINE)[2:]:
         assert len(part.split()) > 10
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.id)
+def test_what_a_rule_refers_to_can_be_read(rule: rules.Rule) -> None:
+    for reference in rule.references:
+        assert title(reference), f"name {reference} in hubaudit/rules/references.py"
+        assert f"- {reference} {title(reference)}\n  {link(reference)}\n" in section(rule)
+        assert (link(reference) or "").startswith("https://")
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.id)
+def test_a_rule_refers_to_a_weakness_or_a_technique_and_to_the_supply_chain(
+    rule: rules.Rule,
+) -> None:
+    assert [one for one in rule.references if one.startswith(("CWE-", "AML."))]
+    if rule.id != "waiver":  # about the user's own policy
+        assert "LLM03:2025" in rule.references
 
 
 def test_no_page_is_without_a_rule() -> None:
