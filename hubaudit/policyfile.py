@@ -297,12 +297,8 @@ def _likely(location: tuple[int | str, ...]) -> str:
         if table is not None and isinstance(part, str):
             table = _inside(table).get(part)
     here = list(_inside(table)) if table is not None else []
-    close = get_close_matches(wrong, here, n=1) or _elsewhere(wrong)
+    # a dotted key may be written with a hyphen, or without the table that it belongs to
+    dotted = {key.replace(".", "-"): key for key in keys() if "." in key}
+    close = [dotted.get(key, key) for key in get_close_matches(wrong, [*here, *dotted], n=1)]
+    close = close or [key for key in dotted.values() if key.endswith(f".{wrong}")]
     return f"did you mean {close[0]}?" if close else f"keys here: {', '.join(here)}"
-
-
-def _elsewhere(wrong: str) -> list[str]:
-    """`allow-globals`, or `deny` at the top: in which table the key would be right."""
-    every = keys()
-    close = get_close_matches(wrong.replace("-", "."), every, n=1)
-    return close or [key for key in every if key.rpartition(".")[2] == wrong][:1]
