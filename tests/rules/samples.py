@@ -102,6 +102,14 @@ def _waived(until: date) -> Findings:
     return tolerate(found, [file], REPO, Policy(waivers=(waiver,), today=date(2026, 6, 1)))
 
 
+def _named_safetensors(header: str) -> rules.Evidence:
+    for letter, at in (("T", 0), ("U", 4)):
+        tensor = f'{{"dtype": "F32", "shape": [1], "data_offsets": [{at}, {at + 4}]}}'
+        header = header.replace(letter, tensor)
+    data = len(header).to_bytes(8, "little") + header.encode() + bytes(8)
+    return replace(of_bytes(data), file=replace(FILE, path="model.safetensors"))
+
+
 _BOMB = gzip.compress(INERT)
 _EXPANDING = Oddity(OddityKind.EXPANSION, None, None, "it unpacks to over 2,147,483,648 bytes")
 
@@ -182,6 +190,10 @@ SAMPLES: dict[str, Sample] = {
         ),
     ),
     **{rule: of_siblings(rule) for rule in TRIGGERS},
+    # Two tensors of one name, and two of two names.
+    "safetensors-invalid": of_files(
+        _named_safetensors('{"a": T, "a": T}'), _named_safetensors('{"a": T, "b": U}')
+    ),
     "publisher": Sample(lambda: _in_repo("0rg"), lambda: _in_repo("org")),
     "waiver": Sample(lambda: _waived(date(2026, 5, 31)), lambda: _waived(date(2026, 6, 1))),
 }
