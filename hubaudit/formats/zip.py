@@ -267,7 +267,7 @@ class _Walk:
             self._parts.append(Contents(Format.ZIP, trailing=(trailing,)))
 
     def _judge_path(self, entry: Entry, path: str) -> None:
-        if leads_out(entry.path):
+        if leads_out(entry.path) or leads_out(entry.unicode_name.decode("utf-8", "replace")):
             said = "its path leads out of the folder that it is unpacked in"
             self._odd(OddityKind.LEADS_OUT, path, None, said)
 

@@ -6,7 +6,9 @@ torch, takes all from the directory; what unpacks a stream takes all from the lo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from hubaudit.formats.zip_records import SIZES_FOLLOW, Entry, read_descriptor
 from hubaudit.source import Source
@@ -56,14 +58,34 @@ def compare(archive: Source, entry: Entry, local: Entry) -> Compared:
         readings.append(replace(own, packed=entry.unpacked))  # miniz reads as many
     if b"\0" in entry.name:
         differences.append("a name with a zero in it, at which some readers end it")
+    differences += [
+        f"the Unicode path, by which some call it {other}" for other in _other_names(local, entry)
+    ]
     end = local.data + (entry.packed + behind if packed >= entry.packed else packed)
-    return Compared(tuple(dict.fromkeys(readings)), tuple(differences), end)
+    return Compared(tuple(dict.fromkeys(readings)), tuple(dict.fromkeys(differences)), end)
 
 
 def _differs(name: str, local: Entry, entry: Entry) -> bool:
     if name == "path" and local.name == entry.name:
         return not local.name.isascii() and local.path != entry.path
     return bool(getattr(local, name) != getattr(entry, name))
+
+
+def _other_names(*headers: Entry) -> Iterator[str]:
+    """Of the Unicode path, which Info-ZIP and zipfile (3.12) take for the name, and miniz does not.
+
+    Writers add it to a name that is not ASCII, and that they spell in the other place as well as they can:
+    the suffix is the same.
+    """
+    for header in headers:
+        other = header.unicode_name.decode("utf-8", "replace")
+        is_honest = not other.isascii() and _suffix(other) == _suffix(header.path)
+        if other not in ("", header.path) and not is_honest:
+            yield other
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix
 
 
 _WORDS = {

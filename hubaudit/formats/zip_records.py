@@ -6,6 +6,7 @@ Source: APPNOTE.TXT 6.3.10. Which of them count is what loaders differ in: `zip_
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -48,6 +49,7 @@ class Entry:
     header: int
     data: int | None = None
     attributes: int = 0
+    unicode_name: bytes = b""  # of the extra field 0x7075, which some readers take for the name
 
     @property
     def path(self) -> str:
@@ -130,7 +132,9 @@ def entries_in(directory: bytes, base: int) -> Iterator[Entry]:
         at += name_size + extra_size + comment
         (unpacked, packed, header), rest = _zip64((unpacked, packed, header), extra)
         entry = Entry(
-            name, flags, method, crc, packed, unpacked, base + header, attributes=attributes
+            *(name, flags, method, crc, packed, unpacked, base + header),
+            attributes=attributes,
+            unicode_name=_unicode_name(name, extra),
         )
         yield entry
         if len(rest) >= 16:
@@ -165,6 +169,13 @@ def _zip64(values: tuple[int, ...], extra: bytes) -> tuple[tuple[int, ...], byte
     return tuple(found), b""
 
 
+def _unicode_name(name: bytes, extra: bytes) -> bytes:
+    """The name in the extra field for it (4.6.9), if it was made for `name`: else readers ignore it."""
+    field = _extra_field(extra, 0x7075)
+    is_for_it = field[:1] == b"\x01" and int.from_bytes(field[1:5], "little") == zlib.crc32(name)
+    return field[5:] if is_for_it else b""
+
+
 def _extra_field(extra: bytes, wanted: int) -> bytes:
     at = 0
     while at + 4 <= len(extra):
@@ -187,8 +198,10 @@ def read_local(archive: Source, at: int) -> Entry | None:
     if start > archive.size:
         return None
     rest = archive.read(at + _LOCAL.size, name_size + extra_size)
-    (unpacked, packed), _ = _zip64((unpacked, packed), rest[name_size:])
-    return Entry(rest[:name_size], flags, method, crc, packed, unpacked, at, start)
+    name, extra = rest[:name_size], rest[name_size:]
+    (unpacked, packed), _ = _zip64((unpacked, packed), extra)
+    other = _unicode_name(name, extra)
+    return Entry(name, flags, method, crc, packed, unpacked, at, start, unicode_name=other)
 
 
 def read_descriptor(archive: Source, at: int, entry: Entry) -> tuple[int, bool]:

@@ -88,6 +88,13 @@ def zip64_sizes() -> bytes:
     return archive([FIRST, Member("m/data.pkl", whole, local=said, central=said)])
 
 
+def unicode_path(name: str, other: str | bytes) -> bytes:
+    """The extra field that gives `other` as the name of the member `name`."""
+    text = other.encode() if isinstance(other, str) else other
+    field = b"\x01" + zlib.crc32(name.encode()).to_bytes(4, "little") + text
+    return struct.pack("<HH", 0x7075, len(field)) + field
+
+
 AMBIGUOUS: dict[str, Callable[[], bytes]] = {
     "local name": lambda: archive([FIRST, Member(data=PAYLOAD, local={"name": b"m/data.txt"})]),
     "local method": lambda: archive([FIRST, Member(data=deflated(PAYLOAD), local={"method": 8})]),
@@ -138,6 +145,18 @@ AMBIGUOUS: dict[str, Callable[[], bytes]] = {
                 central={"name": b"m/data.pkl\0.txt"},
             ),
         ]
+    ),
+    "Unicode path": lambda: archive(
+        [
+            FIRST,
+            Member(data=PAYLOAD, central={"extra": unicode_path("m/data.pkl", "m/readme.txt")}),
+        ]
+    ),
+    "local Unicode path": lambda: archive(
+        [FIRST, Member(data=PAYLOAD, local={"extra": unicode_path("m/data.pkl", "m/ü.txt")})]
+    ),
+    "Unicode path that is none": lambda: archive(
+        [FIRST, Member(data=PAYLOAD, central={"extra": unicode_path("m/data.pkl", b"\xff\xff")})]
     ),
     "same name": lambda: archive([FIRST, Member(data=PAYLOAD), Member()]),
     "same name but for case": lambda: archive([FIRST, Member(), Member("m/DATA.pkl", PAYLOAD)]),
@@ -247,6 +266,13 @@ ORDINARY: dict[str, Callable[[], bytes]] = {
     "streamed, zip64": lambda: streamed(zipfile.ZIP_DEFLATED, zip64=True),
     "appended to": appended,
     "in one another": lambda: zipped({"a": zipped({"b": zipped({"c.pkl": INERT})})}),
+    "Unicode paths": lambda: archive(
+        [
+            Member("#U00fc.txt", central={"extra": unicode_path("#U00fc.txt", "ü.txt")}),
+            Member("a.txt", local={"extra": unicode_path("a.txt", "a.txt")}),
+            Member("b.txt", local={"extra": unicode_path("of another name", "c.pkl")}),
+        ]
+    ),
     "names that differ by case": lambda: zipped({"W.npy": b"", "w.npy": b""}),
     "padded": lambda: archive([FIRST, Member()], after=bytes(100)),
     "once split": lambda: archive([FIRST, Member()], before=b"PK00"),
