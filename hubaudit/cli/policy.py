@@ -64,9 +64,10 @@ def _from_file(choices: Choices, audited: Sequence[Path], *, quiet: bool) -> Pol
         console.warn(f"{passed.path} is not used: {passed.why}; name it with --config to use it")
     if found.path is None or found.table is None:
         return DEFAULT_POLICY
+    policy = policy_from(found.table, str(found.path), today)
     if not quiet:
         console.note(f"policy: {console.harmless(str(found.path))}")
-    return policy_from(found.table, str(found.path), today)
+    return policy
 
 
 def _here() -> Path:
