@@ -144,6 +144,19 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "missing": sorted(comparison.missing),
         "extra": sorted(comparison.extra),
         "differing": sorted(comparison.differing),
+        "differences": [
+            {"tensor": one.name, "how": one.how}
+            for one in sorted(comparison.differences, key=lambda one: (one.name, one.how))
+        ],
+        "not_comparable": sorted(comparison.not_comparable),
+        "tensors_read": comparison.tensors_read,
+        "bytes_read": comparison.bytes_read,
+        "bytes_total": comparison.bytes_total,
+        "pickle_files": sorted(comparison.pickle_files or (comparison.pickle,)),
+        "safetensors_files": sorted(comparison.safetensors_files or (comparison.safetensors,)),
+        "notes": sorted(comparison.notes),
+        "why": comparison.why,
+        "agreed_at": comparison.agreed_at,
     }
 
 

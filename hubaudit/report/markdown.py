@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from hubaudit.model import Comparison, Finding, RepoReport, Unread
+from hubaudit.report import compared
 from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import visible
 from hubaudit.report.order import heaps
@@ -82,10 +83,9 @@ def _unread(unread: Iterable[Unread]) -> str:
 
 def _comparisons(comparisons: Sequence[Comparison]) -> str:
     rows = [
-        [code(one.pickle), code(one.safetensors), one.result, one.depth, str(one.tensors)]
-        for one in comparisons[:ROWS]
+        [*map(code, compared.files(one)), code(compared.outcome(one))] for one in comparisons[:ROWS]
     ]
-    head = ["pickle", "safetensors", "result", "depth", "tensors"]
+    head = ["pickle", "safetensors", "result"]
     return _section("Compared", head, rows, len(comparisons))
 
 

@@ -22,6 +22,7 @@ from hubaudit.model import (
     Unread,
     Verdict,
 )
+from hubaudit.report import compared
 from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import clipped, clipped_middle, visible
 from hubaudit.report.order import Heap, heaps
@@ -29,11 +30,14 @@ from hubaudit.report.page import Page
 from hubaudit.report.pin import pin
 from hubaudit.report.words import count, size
 from hubaudit.selection import can_execute
+from hubaudit.verdict import IF_LOADED
 
 SHORT_COMMIT = 12  # what git itself abbreviates to in large repositories; the pin has all 40
 EVIDENCE_CHARS = 220  # three lines of 80 columns; the JSON has all of it
 PLACE_CHARS = 140  # two lines of 80 columns, so that a hostile name cannot push the verdict away
 INDENT = 2
+_DETAILS = 3  # tensors and notes of one comparison: which, and how, without pushing the pin away
+_RESULTS = ("differs", "not-compared", "equal")
 
 _VERDICT_STYLE = {
     Verdict.PASS: "bold green",
@@ -59,12 +63,11 @@ def render(report: RepoReport, page: Page) -> str:
     """
     paper = _Paper(page)
     paper.put(_headline(report))
-    paper.put(Text(clipped(report.summary, EVIDENCE_CHARS)))
+    paper.put(Text(clipped(report.summary.removesuffix(IF_LOADED), EVIDENCE_CHARS)))
     _put_findings(paper, report, page)
     _put_unread(paper, report.unread, page)
+    _put_compared(paper, report.comparisons, page)
     paper.gap()
-    for comparison in report.comparisons[: page.entries]:
-        paper.put(_comparison(comparison))
     if report.files or report.unread:
         paper.put(Text(_coverage(report)))
     _put_what_now(paper, report)
@@ -222,24 +225,29 @@ def _put_unread(paper: _Paper, unread: Iterable[Unread], page: Page) -> None:
         paper.put(Text(f"and {more} more: see the JSON report", "dim"), INDENT)
 
 
-def _comparison(comparison: Comparison) -> Text:
-    pair = f"{_place(comparison.pickle, None)} and {_place(comparison.safetensors, None)}"
-    match comparison.result:
-        case "equal":
-            said = f"{comparison.tensors} tensors are equal ({comparison.depth})"
-        case "differs":
-            counts = {
-                "missing": len(comparison.missing),
-                "extra": len(comparison.extra),
-                "different": len(comparison.differing),
-            }
-            said = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
-            said = f"they differ: {said or 'see the JSON report'}"
-        case "not-compared":
-            said = "not compared"
-        case _:
-            assert_never(comparison.result)
-    return Text(f"{pair}: {said}")
+def _put_compared(paper: _Paper, comparisons: Sequence[Comparison], page: Page) -> None:
+    if not comparisons:
+        return
+    worst = sorted(comparisons, key=lambda one: (_RESULTS.index(one.result), one.pickle))
+    shown = worst[: page.entries]
+    paper.gap()
+    paper.put(Text(f"Compared ({len(comparisons)}):", "bold"))
+    for one in shown:
+        pickle, safetensors = (clipped_middle(side, PLACE_CHARS) for side in compared.files(one))
+        text = Text().append(f"{pickle} and {safetensors}", "bold")
+        said = clipped(compared.outcome(one), EVIDENCE_CHARS)
+        paper.put(text.append(f": {said}"), INDENT, hanging=INDENT)
+        _put_details(paper, compared.details(one), page)
+    if len(worst) > len(shown):
+        paper.put(Text(f"and {len(worst) - len(shown)} more: see the JSON report", "dim"), INDENT)
+
+
+def _put_details(paper: _Paper, lines: Sequence[str], page: Page) -> None:
+    shown = lines if page.entries is None else lines[:_DETAILS]
+    for line in shown:
+        paper.put(Text(clipped(line, EVIDENCE_CHARS)), INDENT * 2, hanging=INDENT)
+    if len(lines) > len(shown):
+        paper.put(Text(f"and {len(lines) - len(shown)} more", "dim"), INDENT * 2)
 
 
 def _coverage(report: RepoReport) -> str:
@@ -290,7 +298,7 @@ def _put_what_now(paper: _Paper, report: RepoReport) -> None:
 def _if_loaded(report: RepoReport) -> str:
     """Where to read on, if somebody loaded it before it was audited."""
     critical = any(f.severity is Severity.CRITICAL and f.waived is None for f in report.findings)
-    return " If loaded already: hubaudit explain incident" if critical else ""
+    return IF_LOADED if critical else ""
 
 
 def _it(repo: RepoRef) -> str:

@@ -18,6 +18,7 @@ from hubaudit.model import (
     RepoReport,
     ScannerVerdict,
     Severity,
+    TensorDifference,
     Tool,
     Unread,
     Verdict,
@@ -196,9 +197,16 @@ def for_review() -> RepoReport:
             ),
         ),
         comparisons=(
-            Comparison("pytorch_model.bin", "model.safetensors", "equal", "sampled", 199),
             Comparison(
-                "b.bin", "b.safetensors", "differs", "full", 3, ("w",), (), ("head.weight",)
+                *("pytorch_model.bin", "model.safetensors", "equal", "sampled", 199),
+                tensors_read=12,
+                bytes_read=262_144,
+                bytes_total=4_000_000,
+                notes=("cast F32→BF16: 199 tensors, 12 of them compared",),
+            ),
+            Comparison(
+                *("b.bin", "b.safetensors", "differs", "full", 3, ("w",), (), ("head.weight",)),
+                differences=(TensorDifference("head.weight", "shape [2] in the pickle, [3] in …"),),
             ),
         ),
     )
@@ -240,7 +248,16 @@ def hostile() -> RepoReport:
             finding("deep/" * 400, member="m" * 900, message="x" * 900, evidence="e" * 9_000),
         ),
         globals=(GlobalUse(name, name, name, name, NameClass.UNLISTED, 1),),
-        comparisons=(Comparison(name, name, "differs", "full", 1, (name,), (name,), (name,)),),
+        comparisons=(
+            Comparison(
+                *(name, name, "differs", "full", 1, (name,), (name,), (name,)),
+                differences=(TensorDifference(name, name),),
+                notes=(name,),
+                why=name,
+                agreed_at=name,
+            ),
+            Comparison(name, "b", "not-compared", "full", 1, why=name),
+        ),
         unread=(Unread(name, name, name),),
     )
 
