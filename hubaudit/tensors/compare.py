@@ -206,7 +206,7 @@ def _why_not(aligned: Alignment, pickles: Sequence[Part]) -> str:
     """Why tensors that do not differ are not all equal."""
     if aligned.not_comparable:
         name, why = min(aligned.not_comparable.items())
-        return f"of {len(aligned.not_comparable)} tensors nobody can tell: {name}: {why}"
+        return f"of {_tensors(len(aligned.not_comparable))} nobody can tell: {name}: {why}"
     if not any(part.table.tensors for part in pickles):
         return "no tensors were found in the pickle"
     return ""
@@ -222,5 +222,9 @@ def _casts(aligned: Alignment, work: _Work) -> Iterator[str]:
             found[dtypes] += 1
             compared[dtypes] += bool(work.read[twins] or not twins.size)
     for dtypes, count in sorted(found.items()):
-        said = f"cast {'→'.join(dtypes)}: {count} tensors"
+        said = f"cast {'→'.join(dtypes)}: {_tensors(count)}"
         yield said if compared[dtypes] == count else f"{said}, {compared[dtypes]} of them compared"
+
+
+def _tensors(number: int) -> str:
+    return "1 tensor" if number == 1 else f"{number} tensors"

@@ -82,7 +82,7 @@ def match(pickle: Collection[str], safetensors: Collection[str]) -> Names:
     beside = {
         name for name in left if side == "pickle" and prefix and name.partition(".")[0] in _TRAINING
     }
-    notes = [f"only in the {side} names begin with {prefix!r}"] if prefix else []
+    notes = [f"names begin with {prefix!r} in the {side} only"] if prefix else []
     notes += [f"{old!r} is called {new!r} there" for old, new in sorted(renamed.items())[:1]]
     reached = set(partner.values())
     return Names(

@@ -53,7 +53,7 @@ def choose(tensors: Sequence[Twins], sampling: Sampling) -> list[Place]:
         (twins for twins in tensors if twins.size), key=lambda twins: (-twins.size, twins.name)
     )
     largest, rest = by_size[:_LARGEST], by_size[_LARGEST:]
-    rest.sort(key=lambda twins: dice.roll(twins.name))
+    rest.sort(key=lambda twins: dice.roll(twins.name) * _lateness(twins))
     walks = {id(twins): _walk(twins, dice, sampling.ranges) for twins in by_size}
     # the largest ones get their second place before the last half of the rest gets its first
     half = max(sampling.ranges // 2, 1)
@@ -74,6 +74,11 @@ def choose(tensors: Sequence[Twins], sampling: Sampling) -> list[Place]:
             left.append(twins)
         order = list(dict.fromkeys(left))
     return chosen
+
+
+def _lateness(twins: Twins) -> int:
+    """Matrices mostly come before biases and norms: adapters that were merged change nothing else."""
+    return 1 if len(twins.one.shape) > 1 else 4
 
 
 def _walk(twins: Twins, dice: _Dice, most: int) -> Iterator[Place]:

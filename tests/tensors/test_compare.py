@@ -196,11 +196,11 @@ def test_a_prefix_on_all_names_of_one_side_is_explained(prefix: str, depth: Any)
     done = compare(pickle(*longer), safetensors(*MODEL), depth)
     assert (done.result, done.notes) == (
         "equal",
-        (f"only in the pickle names begin with {prefix!r}",),
+        (f"names begin with {prefix!r} in the pickle only",),
     )
     done = compare(pickle(*MODEL), safetensors(*longer), depth)
     assert done.result == "equal"
-    assert done.notes == (f"only in the safetensors file names begin with {prefix!r}",)
+    assert done.notes == (f"names begin with {prefix!r} in the safetensors file only",)
 
 
 def test_tensors_beside_the_wrapper_cannot_hide_behind_it() -> None:
@@ -273,7 +273,7 @@ def test_what_nobody_can_tell_is_not_called_equal(depth: Any) -> None:
         ("head.weight",),
         (),
     )
-    assert done.why == "of 1 tensors nobody can tell: head.weight: sparse"
+    assert done.why == "of 1 tensor nobody can tell: head.weight: sparse"
     assert gap(done) is None
 
 
