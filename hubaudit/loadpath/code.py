@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hubaudit.loadpath.documents import ADAPTER_CONFIG
-from hubaudit.loadpath.repository import Problem, Repository, join, resolve, show, split
+from hubaudit.loadpath.names import is_index
+from hubaudit.loadpath.paths import join, resolve, show, split
+from hubaudit.loadpath.repository import Problem, Repository
 from hubaudit.loadpath.roles import Roles
-from hubaudit.loadpath.shards import is_index
 from hubaudit.model import LoadRole
 
 # Of one document so many values are looked at; the largest published configurations have some 3000.
 _MOST_VALUES = 100_000
-_REPO_ID = re.compile(r"[\w-][\w.-]*(?:/[\w-][\w.-]*)?")
+_REPO_ID = re.compile(r"[\w-][\w.-]*(?:/[\w-][\w.-]*)?", re.ASCII)
 # transformers 5.23, `integrations/hub_kernels.py`, `is_kernel`: org/repo, perhaps @revision and :function.
-_KERNEL = re.compile(r"(?:paged\|)?([\w.-]+/[\w.-]+)(?:@[^:|]+)?(?::[\w.-]+)?")
+_KERNEL = re.compile(r"(?:paged\|)?([\w.-]+/[\w.-]+)(?:@[^:|]+)?(?::[\w.-]+)?", re.ASCII)
 # Run without being named: by `generate(custom_generate=…)` (transformers 5.23, `generation/utils.py`)
 # and by the Hub's Inference Endpoints.
 _RUN_BY_NAME = {
@@ -72,12 +73,19 @@ def place_code(repo: Repository, roles: Roles, named: dict[str, str]) -> bool:
         reason = f"{min(named)} may import it"
     elif found:
         reason = "the configuration takes classes from Python code"
+    elif runs_by_name(repo):
+        reason = "handler.py or custom_generate may import it"
     elif unread := [path for path in repo.unread if not is_index(split(path)[1])]:
         reason = f"{min(unread)} could not be read and may name it"
-    for path in repo.files:
+    for path in repo.paths:
         if path.endswith(".py"):
             _place_python(roles, path, named, reason)
     return bool(named or found)
+
+
+def runs_by_name(repo: Repository) -> bool:
+    """Whether there is code that runs without being named, and may open any file."""
+    return any(repo.has(path) for path in _RUN_BY_NAME)
 
 
 def _place_python(roles: Roles, path: str, named: dict[str, str], reason: str) -> None:

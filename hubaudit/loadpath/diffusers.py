@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping
 
 from hubaudit.loadpath.documents import CONFIG, MODEL_INDEX
 from hubaudit.loadpath.ladder import add_variant, find, place_by_options
+from hubaudit.loadpath.names import is_index
 from hubaudit.loadpath.options import LoadOptions
-from hubaudit.loadpath.repository import Problem, Repository, join, resolve, show, split
+from hubaudit.loadpath.paths import join, resolve, show, split
+from hubaudit.loadpath.repository import Problem, Repository
 from hubaudit.loadpath.roles import Roles
-from hubaudit.loadpath.shards import is_index, read_index
+from hubaudit.loadpath.shards import read_index
 from hubaudit.loadpath.transformers import place_explicit, place_side_files
 from hubaudit.model import LoadRole
 
@@ -40,6 +42,7 @@ _AT_THE_ROOT = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
+_NO_PARTS = ("_class_name", "_ignore_files")  # of model_index.json, where lists are parts otherwise
 _CUSTOM_PIPELINE = "pipeline.py"
 
 
@@ -76,25 +79,27 @@ def _place_pipeline(
     repo: Repository, options: LoadOptions, code: dict[str, str], roles: Roles
 ) -> None:
     index = repo.object_at(MODEL_INDEX)
-    components = [key for key, value in index.items() if isinstance(value, list) and key[:1] != "_"]
+    components = [key for key, value in index.items() if isinstance(value, list)]
     if MODEL_INDEX in repo.unread:  # then any folder may be a component
         components = sorted({split(path)[0] for path in repo.files if path.count("/") == 1})
-    components = [name for name in components if _is_folder(name, roles)]
+    parts = {
+        name
+        for name in components
+        if name not in _NO_PARTS and _is_folder(name, roles) and repo.below(name)
+    }
     ignored = index.get("_ignore_files")
     names = repo.files.keys() - set(_texts_of(ignored))
-    with_weights = {split(path)[0] for path in names if path.endswith(_MODEL_SUFFIXES)} & set(
-        components
-    )
+    with_weights = {split(path)[0] for path in names if path.endswith(_MODEL_SUFFIXES)} & parts
     safe = options.use_safetensors == "true" or (
         options.use_safetensors == "auto" and _all_safe(names, with_weights, options.variant)
     )
     usable = _usable(names, ".safetensors" if safe else ".bin", options.variant)
     for path in sorted(usable):
-        _place_usable(repo, path, components, roles)
+        _place_usable(repo, path, parts, roles)
     _place_unused(repo, usable, with_weights, safe, options, roles)
-    for component in components:
+    for component in sorted(parts):
         _place_component(repo, component, component in with_weights, roles)
-    _place_code(repo, index, components, code)
+    _place_code(repo, index, parts, code)
     roles.give_all(
         [path for path in _AT_THE_ROOT if repo.has(path)], LoadRole.LOADED, "diffusers reads it"
     )
@@ -113,10 +118,11 @@ def _all_safe(names: Iterable[str], folders: set[str], variant: str | None) -> b
     components: dict[str, list[str]] = {}
     for path in names:
         folder, name = split(path)
-        if folder in folders and path.endswith(_MODEL_SUFFIXES):
+        if folder and (folder in folders or not folders) and path.endswith(_MODEL_SUFFIXES):
             components.setdefault(folder, []).append(name)
-    if not components:
-        return False
+    if not components:  # a flat repository, as its root says
+        flat = _fitting([path for path in names if "/" not in path], variant)
+        return any(name.endswith(".safetensors") for name in flat)
     return all(
         any(name.endswith(".safetensors") for name in _fitting(found, variant))
         for found in components.values()
@@ -167,7 +173,7 @@ def _is_weight(path: str) -> bool:
     return name.endswith((".bin", ".safetensors")) or is_index(name)
 
 
-def _place_usable(repo: Repository, path: str, components: list[str], roles: Roles) -> None:
+def _place_usable(repo: Repository, path: str, components: set[str], roles: Roles) -> None:
     folder = split(path)[0]
     if folder not in components:
         reason = (
@@ -234,12 +240,14 @@ def _place_texts(repo: Repository, folder: str, roles: Roles) -> None:
 def _place_code(
     repo: Repository,
     index: Mapping[str, object],
-    components: list[str],
+    components: set[str],
     code: dict[str, str],
 ) -> None:
     """`_get_custom_components_and_folders`: `component/module.py`; a pipeline's class by a list."""
     named = [
-        (f"{part}/{first}.py", part) for part in components for first in _first(index.get(part))
+        (f"{part}/{first}.py", part)
+        for part in sorted(components)
+        for first in _first(index.get(part))
     ]
     named += [(f"{first}.py", "_class_name") for first in _first(index.get("_class_name"))]
     for path, key in named:

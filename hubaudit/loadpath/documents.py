@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hubaudit.loadpath.repository import split
-from hubaudit.loadpath.shards import is_index
+from hubaudit.loadpath.names import is_index
+from hubaudit.loadpath.paths import split
 from hubaudit.model import RepoFile
 
 # Each is one more request, so what an ordinary model has comes to two or three. A pipeline of diffusers
@@ -39,6 +39,7 @@ _AT_THE_ROOT = (
     OPEN_CLIP_CONFIG,
     *PROCESSOR_CONFIGS,
 )
+_INDEXED = ("model.", "pytorch_model.", "diffusion_pytorch_model.")
 _IN_ANY_FOLDER = (CONFIG, ADAPTER_CONFIG)
 # Only where folders are parts of one model, which is what these two say.
 _IN_A_PART = (*PROCESSOR_CONFIGS, ROUTER_CONFIG)
@@ -53,7 +54,15 @@ def wanted(files: Sequence[RepoFile]) -> tuple[str, ...]:
 
 def relevant(files: Sequence[RepoFile]) -> tuple[str, ...]:
     """The same without the limits: what is missing of these is not known."""
-    return tuple(sorted(_relevant(files), key=lambda path: (path.count("/"), path)))
+    # by rank too: any number of files can be given names of an index that nobody asks for
+    return tuple(sorted(_relevant(files), key=lambda path: (path.count("/"), _rank(path), path)))
+
+
+def _rank(path: str) -> int:
+    name = split(path)[1]
+    if not is_index(name):
+        return 0
+    return 1 if name.startswith(_INDEXED) else 2
 
 
 def _relevant(files: Sequence[RepoFile]) -> Iterator[str]:

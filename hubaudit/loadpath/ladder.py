@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hubaudit.loadpath.names import is_index
 from hubaudit.loadpath.options import LoadOptions
-from hubaudit.loadpath.repository import Repository, join
+from hubaudit.loadpath.paths import join
+from hubaudit.loadpath.repository import Repository
 from hubaudit.loadpath.roles import Roles
-from hubaudit.loadpath.shards import is_index, read_index
+from hubaudit.loadpath.shards import read_index
 from hubaudit.model import LoadRole
 
 

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hubaudit.formats.contents import Format
-from hubaudit.loadpath.code import place_base, place_code
+from hubaudit.loadpath.code import place_base, place_code, runs_by_name
 from hubaudit.loadpath.diffusers import place_diffusers
 from hubaudit.loadpath.documents import ADAPTER_CONFIG, CONFIG, MODEL_INDEX, MODULES, relevant
-from hubaudit.loadpath.names import is_training_state
+from hubaudit.loadpath.names import is_index, is_training_state
 from hubaudit.loadpath.options import LoadOptions
-from hubaudit.loadpath.repository import Problem, Repository, join, open_repository, split
+from hubaudit.loadpath.paths import join, split
+from hubaudit.loadpath.repository import Problem, Repository, open_repository
 from hubaudit.loadpath.roles import Roles
 from hubaudit.loadpath.sentence_transformers import place_sentence_transformers
-from hubaudit.loadpath.shards import check_all, is_index
+from hubaudit.loadpath.shards import check_all
 from hubaudit.loadpath.timm import is_timm, place_timm
 from hubaudit.loadpath.transformers import has_weights, place_named, place_transformers
 from hubaudit.loadpath.unknown import place_everything, place_unknown
@@ -24,11 +25,14 @@ from hubaudit.model import LoadRole, RepoFile
 # Keys that `save_pretrained` of transformers writes into a config.json (5.23, `configuration_utils.py`).
 _TRANSFORMERS_KEYS = {"model_type", "architectures", "auto_map", "transformers_version"}
 # Libraries without rules here, which open pickles of their own beside what transformers opens: SetFit,
-# skops (`{"sklearn": …}`), speechbrain, fastai, Flair, spaCy.
+# skops (`{"sklearn": …}`), speechbrain, fastai, NeMo, AutoGPTQ (`gptq_model-4bit-128g.bin`).
 _OTHERS = re.compile(
-    r"model_head\.pkl|config_setfit\.json|hyperparams\.yaml|pyproject\.toml|meta\.cfg|.*\.nemo"
+    r"model_head\.pkl|config_setfit\.json|hyperparams\.yaml|pyproject\.toml|.*\.nemo"
+    r"|quantize_config\.json"
 )
 _OTHER_KEYS = {"sklearn", "skops", "speechbrain_interface"}
+# Enough for the index of every part of the largest published pipelines to miss all of its shards.
+_MOST_PROBLEMS = 200
 _VARIANT = re.compile(
     r".*?\.(?P<new>\w+)(?:-\d{5}-of-\d{5})?\.(bin|safetensors)|.*-\d{5}-of-\d{5}\.(?P<old>\w+)\.\w+"
 )
@@ -72,8 +76,8 @@ def plan(
         _place_rest(repo, roles, code, libraries, options)
     roles.problems += check_all(repo)
     return LoadPlan(
-        roles={path: _given(roles, path)[0] for path in sorted(repo.files)},
-        reasons={path: _given(roles, path)[1] for path in sorted(repo.files)},
+        roles={path: _given(roles, path)[0] for path in repo.paths},
+        reasons={path: _given(roles, path)[1] for path in repo.paths},
         library=libraries[0],
         arguments=roles.arguments,
         problems=_in_order([*problems, *roles.problems]),
@@ -148,13 +152,13 @@ def _place_rest(
     for folder in sorted({options.folder, *_adapter_folders(repo)}):
         place_base(repo, roles, folder)
     doubt = ""
-    if place_code(repo, roles, code):
+    if place_code(repo, roles, code) or runs_by_name(repo):
         doubt = "the repository's own code may open it, if that is trusted"
     elif unread := [path for path in repo.unread if not is_index(split(path)[1])]:
         doubt = f"{min(unread)} could not be read and may name it"
     if "none" not in libraries:
         place_named(repo, roles)
-    for path in repo.files if doubt else ():
+    for path in repo.paths if doubt else ():
         if repo.may_execute(path) and path not in roles.given and not is_training_state(path):
             roles.give(path, LoadRole.FALLBACK, doubt)
 
@@ -181,4 +185,8 @@ def _why_never(path: str) -> str:
 
 
 def _in_order(problems: Sequence[Problem]) -> tuple[Problem, ...]:
-    return tuple(sorted(set(problems), key=lambda problem: (problem.path, problem.message)))
+    ordered = sorted(set(problems), key=lambda one: (one.path, one.message, one.kind))
+    if len(ordered) <= _MOST_PROBLEMS:
+        return tuple(ordered)
+    more = f"and {len(ordered) - _MOST_PROBLEMS} more that do not fit"
+    return (*ordered[:_MOST_PROBLEMS], Problem(ordered[_MOST_PROBLEMS].path, more))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from hubaudit.formats.contents import Format
+from hubaudit.loadpath.names import shard_family
+from hubaudit.loadpath.paths import short, show, split
 from hubaudit.model import RepoFile
 from hubaudit.selection import can_execute
 
@@ -19,21 +22,33 @@ _OTHER_EXECUTABLE = (".h5", ".hdf5", ".keras")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the commit's own documents that does not fit, and the document or file it is in."""
+    """Something in the commit's own documents that does not fit, and the document or file it is in.
+
+    `kind`: "index" if an index and its shards are at odds, "unread" if a document could not be had or
+    is malformed, so that the more dangerous is taken of what it may say.
+    """
 
     path: str
     message: str
+    kind: Literal["index", "document", "unread"] = "document"
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """`documents` are parsed; `unread` are those that a rule would need and that could not be had."""
+    """`documents` are parsed; `unread` are those that a rule would need and that could not be had,
+    `missing` those of them that may yet be in order, for nobody has seen them.
+
+    `files` are in the order of their paths. Of `folders` and `families` see `names_in` and `family`.
+    """
 
     files: Mapping[str, RepoFile]
     formats: Mapping[str, Format]
     documents: Mapping[str, object]
-    unread: frozenset[str] = frozenset()
-    folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unread: frozenset[str]
+    missing: frozenset[str]
+    paths: tuple[str, ...]
+    folders: Mapping[str, tuple[str, ...]]
+    families: Mapping[tuple[str, str, str], tuple[str, ...]]
 
     def has(self, path: str) -> bool:
         return path in self.files
@@ -42,10 +57,16 @@ class Repository:
         """The names of the files directly in `folder` ("" for the root), sorted."""
         return self.folders.get(folder, ())
 
-    def below(self, folder: str) -> Iterator[str]:
+    def below(self, folder: str) -> tuple[str, ...]:
         """The paths of all files in `folder` and in the folders in it."""
-        prefix = join(folder, "")
-        return (path for path in self.files if path.startswith(prefix))
+        if not folder:
+            return self.paths
+        start = bisect_left(self.paths, f"{folder}/")
+        return self.paths[start : bisect_left(self.paths, f"{folder}0")]  # "0" comes after "/"
+
+    def family(self, folder: str, stem: str, suffix: str) -> tuple[str, ...]:
+        """The paths in `folder` that are named as shards of `stem`, with what follows the numbers."""
+        return self.families.get((folder, stem, suffix), ())
 
     def object_at(self, path: str) -> Mapping[str, Any]:
         """The document if it is a JSON object, else an empty one."""
@@ -73,12 +94,16 @@ def open_repository(
         value, complaints = parse(documents[path])
         if value is not None:
             parsed[path] = value
-        problems += [Problem(path, complaint) for complaint in complaints]
+        kind: Literal["document", "unread"] = "unread" if value is None else "document"
+        problems += [Problem(path, complaint, kind) for complaint in complaints]
     unread = frozenset(path for path in expected if path not in parsed)
-    for path in sorted(unread - documents.keys()):
-        problems.append(Problem(path, "it was not read, so what it names is not known"))
-    by_path = {file.path: file for file in files}
-    return Repository(by_path, formats, parsed, unread, _folders(by_path)), problems
+    missing = unread - documents.keys()
+    for path in missing:
+        problems.append(Problem(path, "it was not read, so what it names is not known", "unread"))
+    by_path = {file.path: file for file in sorted(files, key=lambda file: file.path)}
+    paths = tuple(by_path)
+    folders, families = _group(paths)
+    return Repository(by_path, formats, parsed, unread, missing, paths, folders, families), problems
 
 
 def parse(data: bytes) -> tuple[object | None, list[str]]:
@@ -101,7 +126,7 @@ def parse(data: bytes) -> tuple[object | None, list[str]]:
     except RecursionError:
         return None, ["it is nested too deeply to be read"]
     except ValueError as error:
-        return None, [f"it is no JSON: {_short(str(error))}"]
+        return None, [f"it is no JSON: {short(str(error))}"]
     if value is None:
         return None, ["it says only null"]
     return value, bounded([f"the key {show(key)} is there twice" for key in doubles])
@@ -115,42 +140,19 @@ def bounded(complaints: Sequence[str]) -> list[str]:
     return [*complaints[:_MOST_PROBLEMS], f"and {more} more of the kind"]
 
 
-def join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name
-
-
-def split(path: str) -> tuple[str, str]:
-    """The folder ("" for the root) and the name."""
-    folder, _, name = path.rpartition("/")
-    return folder, name
-
-
-def resolve(folder: str, name: str) -> tuple[str, bool]:
-    """Where `name`, written in a document of `folder`, leads, and whether that stays in the folder."""
-    stays = not name.startswith("/") and "\\" not in name and "\0" not in name and name != ""
-    parts = [] if name.startswith("/") else [part for part in folder.split("/") if part]
-    depth = len(parts)
-    for part in name.replace("\\", "/").split("/"):
-        if part == "..":
-            stays = stays and len(parts) > depth
-            parts = parts[:-1]
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts), stays
-
-
-def show(text: object) -> str:
-    """A repository's own words, short enough for a sentence."""
-    return repr(_short(text if isinstance(text, str) else type(text).__name__))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _folders(files: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for path in sorted(files):
+def _group(
+    paths: Iterable[str],
+) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, str, str], tuple[str, ...]]]:
+    """Names by folder, and the paths of shards by folder, stem and suffix."""
+    folders: dict[str, list[str]] = {}
+    families: dict[tuple[str, str, str], list[str]] = {}
+    for path in paths:
         folder, name = split(path)
-        found.setdefault(folder, []).append(name)
-    return {folder: tuple(names) for folder, names in found.items()}
+        folders.setdefault(folder, []).append(name)
+        family = shard_family(name)
+        if family is not None:
+            families.setdefault((folder, *family), []).append(path)
+    return (
+        {folder: tuple(names) for folder, names in folders.items()},
+        {key: tuple(found) for key, found in families.items()},
+    )

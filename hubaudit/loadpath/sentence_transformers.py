@@ -6,14 +6,17 @@ The rules are those of sentence-transformers 6.2: `base/model.py`, `_load_config
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from hubaudit.loadpath.documents import MODULES, ROUTER_CONFIG
 from hubaudit.loadpath.ladder import find, place
 from hubaudit.loadpath.options import LoadOptions
-from hubaudit.loadpath.repository import Problem, Repository, join, resolve, show
+from hubaudit.loadpath.paths import join, resolve, show
+from hubaudit.loadpath.repository import Problem, Repository
 from hubaudit.loadpath.roles import Roles
 from hubaudit.loadpath.transformers import place_adapter, place_model, place_side_files
+from hubaudit.loadpath.unknown import place_everything
 from hubaudit.model import LoadRole
 
 _LOADER = "sentence-transformers"
@@ -22,8 +25,10 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _OWN = "sentence_transformers."
 _READ = ("config_sentence_transformers.json", MODULES, "README.md")
 _BACKENDS = ("onnx", "openvino")
-# A router can name a router; the published ones do not.
-_DEEPEST_ROUTER = 4
+# Their weights go by `model_kwargs`; a static embedding's or a projection's by `load_torch_weights`.
+_TRANSFORMERS = (".Transformer", ".MLMTransformer", ".CLIPModel")
+# Published models have two to six; a router of each kind some twenty.
+_MOST_MODULES = 256
 
 
 def place_sentence_transformers(
@@ -37,8 +42,7 @@ def place_sentence_transformers(
     for name in _READ:
         if repo.has(name):
             roles.give(name, LoadRole.LOADED, f"{_LOADER} reads it")
-    modules = list(_modules(repo, roles))
-    for kind, folder in modules or [(f"{_OWN}models.Transformer", options.folder)]:
+    for kind, folder in _modules(repo, roles) or [(f"{_OWN}models.Transformer", options.folder)]:
         _place_module(repo, kind, folder, options, code, roles)
     for backend in _BACKENDS:
         reason = f"{_LOADER} takes it with backend={backend!r}"
@@ -47,44 +51,55 @@ def place_sentence_transformers(
     return roles
 
 
-def _modules(repo: Repository, roles: Roles) -> Iterator[tuple[str, str]]:
-    """Class and folder of each module, those that a router names included."""
+def _modules(repo: Repository, roles: Roles) -> list[tuple[str, str]]:
+    """Class and folder of each module, those that a router names included, each once."""
     listed = repo.documents.get(MODULES)
-    if listed is None:
-        return
-    if not isinstance(listed, list):
+    if listed is not None and not isinstance(listed, list):
         roles.problems.append(Problem(MODULES, "it is no list of modules"))
-        return
+    waiting = list(_entries(listed if isinstance(listed, list) else [], roles))
+    found: dict[tuple[str, str], None] = {}
+    while waiting and len(found) < _MOST_MODULES:
+        kind, folder = waiting.pop()
+        if (kind, folder) not in found:
+            found[kind, folder] = None
+            waiting += _routed(repo, folder, roles)
+    if waiting:
+        message = f"more than {_MOST_MODULES} modules: of the others any file may be opened"
+        roles.problems.append(Problem(MODULES, message, "unread"))
+        roles.add(place_everything(repo))
+    return sorted(found)
+
+
+def _entries(listed: Sequence[Any], roles: Roles) -> Iterator[tuple[str, str]]:
     for number, module in enumerate(listed):
         kind = module.get("type") if isinstance(module, dict) else None
         where = module.get("path") if isinstance(module, dict) else None
-        if not isinstance(kind, str) or not isinstance(where, str):
+        if isinstance(kind, str) and isinstance(where, str):
+            yield from _entry(MODULES, kind, "", where, roles)
+        else:
             roles.problems.append(Problem(MODULES, f"its entry {number} has no type or no path"))
-            continue
-        yield from _module(repo, roles, MODULES, kind, "", where, _DEEPEST_ROUTER)
 
 
-def _module(
-    repo: Repository, roles: Roles, document: str, kind: str, folder: str, where: str, deep: int
-) -> Iterator[tuple[str, str]]:
-    path, stays = resolve(folder, where or ".")
-    if not stays:
-        message = f"the module path {show(where)} leads out of the repository"
-        roles.problems.append(Problem(document, message))
-        return
-    yield kind, path
-    router = join(path, ROUTER_CONFIG)
+def _routed(repo: Repository, folder: str, roles: Roles) -> Iterator[tuple[str, str]]:
+    """The modules that the router of `folder` has in folders of its own, if there is one."""
+    router = join(folder, ROUTER_CONFIG)
     types = repo.object_at(router).get("types")
-    if not isinstance(types, dict):
-        return
-    if deep == 0:
-        roles.problems.append(Problem(router, "it is a router within too many others"))
-        return
-    for name, inner in sorted(types.items()):
-        if isinstance(inner, str):
-            yield from _module(repo, roles, router, inner, path, name, deep - 1)
+    for name, kind in types.items() if isinstance(types, dict) else ():
+        if isinstance(kind, str):
+            yield from _entry(router, kind, folder, name, roles)
         else:
             roles.problems.append(Problem(router, f"its part {show(name)} has no type"))
+
+
+def _entry(
+    document: str, kind: str, folder: str, where: str, roles: Roles
+) -> Iterator[tuple[str, str]]:
+    path, stays = resolve(folder, where or ".")
+    if stays:
+        yield kind, path
+    else:
+        message = f"the module path {show(where)} leads out of the repository"
+        roles.problems.append(Problem(document, message))
 
 
 def _place_module(
@@ -95,22 +110,20 @@ def _place_module(
     code: dict[str, str],
     roles: Roles,
 ) -> None:
-    if kind.startswith(_OWN):
-        if not _holds_tensors_only(repo, folder):
-            place_model(repo, folder, options, roles)
-            place_adapter(repo, folder, options, roles)
-        else:
-            place(roles, find(repo, folder, _WEIGHTS), _LOADER, "")
-            place_side_files(repo, folder, roles)
+    if not kind.startswith(_OWN):
+        _place_foreign(repo, kind, folder, options, code, roles)
         return
-    _place_foreign(repo, kind, folder, options, code, roles)
+    if not _holds_tensors_only(repo, folder):
+        place_model(repo, folder, options, roles)
+        place_adapter(repo, folder, options, roles)
+    if not kind.endswith(_TRANSFORMERS):
+        place(roles, find(repo, folder, _WEIGHTS), _LOADER, "")
+        place_side_files(repo, folder, roles)
 
 
 def _holds_tensors_only(repo: Repository, folder: str) -> bool:
-    """Whether the folder is that of a Dense, LSTM or the like and not of a transformers model.
-
-    A transformers model has its type in config.json; without that its order of files is the same.
-    """
+    """Whether the folder is that of a Dense, LSTM or the like and not of a transformers model, which
+    has its type in config.json."""
     config = repo.object_at(join(folder, "config.json"))
     return bool(config) and not ({"model_type", "architectures", "auto_map"} & config.keys())
 

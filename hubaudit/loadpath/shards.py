@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hubaudit.loadpath.repository import Problem, Repository, bounded, join, resolve, show, split
-
-# transformers 5.23 and diffusers 0.42, `_add_variant`: `X.safetensors.index.fp16.json`. diffusers' older
-# spelling is `X.safetensors.fp16.index.json` (`_fetch_index_file_legacy`).
-_INDEX = re.compile(
-    r"(?P<stem>.+)\.(?P<suffix>safetensors|bin|h5|msgpack)"
-    r"(?:\.(?P<legacy>[^.]+))?\.index(?:\.(?P<variant>[^.]+))?\.json"
-)
-_SHARD = re.compile(r"(?P<stem>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(?P<rest>\..+)")
+from hubaudit.loadpath.names import INDEX, is_index, is_shard
+from hubaudit.loadpath.paths import join, resolve, show, split
+from hubaudit.loadpath.repository import Problem, Repository, bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +22,42 @@ class Index:
     problems: tuple[Problem, ...] = ()
 
 
-def is_index(name: str) -> bool:
-    return _INDEX.fullmatch(name) is not None
-
-
-def is_shard(name: str) -> bool:
-    return _SHARD.fullmatch(name) is not None
-
-
 def read_index(repo: Repository, path: str) -> Index:
-    """What `path` says. If it cannot be read, every file that is named like a shard of it."""
-    family = tuple(sorted(_family(repo, path)))
+    """What `path` says. If it says nothing, every file that is named like a shard of it; if nobody
+    has seen it, also every file beside it that may execute, for it may name any."""
+    family = _family(repo, path)
     weight_map = repo.object_at(path).get("weight_map")
-    if path in repo.unread:
-        return Index(path, family, False)
+    if path in repo.missing:
+        folder, _ = split(path)
+        beside = (join(folder, name) for name in repo.names_in(folder))
+        executable = {one for one in beside if repo.may_execute(one)}
+        return Index(path, tuple(sorted({*family, *executable})), False)
     if not isinstance(weight_map, dict):
-        return Index(path, family, False, (Problem(path, "it has no weight_map"),))
+        lacking = () if path in repo.unread else (_problem(path, "it has no weight_map"),)
+        return Index(path, family, False, lacking)
+    return _check(repo, path, weight_map, family)
+
+
+def _check(
+    repo: Repository, path: str, weight_map: Mapping[str, Any], family: tuple[str, ...]
+) -> Index:
     folder, _ = split(path)
     named, complaints = _named(weight_map, folder)
-    missing = [
-        f"it names {show(name)}, which is not there" for name in named if not repo.has(named[name])
-    ]
     shards = tuple(sorted({where for where in named.values() if repo.has(where)}))
-    strange = [
-        f"it is of safetensors and names {show(shard)}, which is none"
-        for shard in shards
-        if ".safetensors.index" in path and not shard.endswith(".safetensors")
-    ]
-    wrong = [Problem(path, text) for text in bounded([*complaints, *missing, *strange])]
-    left = sorted(set(family) - set(shards))
-    outside = [Problem(one, f"{show(path)} does not name it among its shards") for one in left]
-    return Index(path, shards, True, (*wrong, *outside))
+    for name, where in named.items():
+        if not repo.has(where):
+            complaints.append(f"it names {show(name)}, which is not there")
+    for shard in shards:
+        if ".safetensors" in path and not shard.endswith(".safetensors"):
+            complaints.append(f"it is of safetensors and names {show(shard)}, which is none")
+    outside = sorted(set(family) - set(shards))
+    problems = [_problem(path, text) for text in bounded(complaints)]
+    problems += [_problem(one, f"{show(path)} does not name this shard") for one in outside]
+    return Index(path, shards, True, tuple(problems))
+
+
+def _problem(path: str, message: str) -> Problem:
+    return Problem(path, message, "index")
 
 
 def _named(weight_map: Mapping[str, Any], folder: str) -> tuple[dict[str, str], list[str]]:
@@ -79,37 +77,33 @@ def _named(weight_map: Mapping[str, Any], folder: str) -> tuple[dict[str, str], 
     return named, complaints
 
 
-def _family(repo: Repository, path: str) -> Iterator[str]:
+def _family(repo: Repository, path: str) -> tuple[str, ...]:
     """The files beside the index that are named as shards of its checkpoint."""
     folder, name = split(path)
-    index = _INDEX.fullmatch(name)
+    index = INDEX.fullmatch(name)
     if index is None:
-        return
+        return ()
+    stem, suffix = index["stem"], f".{index['suffix']}"
     variant = index["variant"] or index["legacy"]
-    stem, rest = index["stem"], f".{index['suffix']}"
-    accepted = {(stem, rest)}
-    if variant is not None:
-        accepted = {(f"{stem}.{variant}", rest), (stem, f".{variant}{rest}")}
-    for one in repo.names_in(folder):
-        shard = _SHARD.fullmatch(one)
-        if shard is not None and (shard["stem"], shard["rest"]) in accepted:
-            yield join(folder, one)
+    if variant is None:
+        return repo.family(folder, stem, suffix)
+    old = repo.family(folder, stem, f".{variant}{suffix}")
+    return (*repo.family(folder, f"{stem}.{variant}", suffix), *old)
 
 
 def check_all(repo: Repository) -> list[Problem]:
     """Every index of the commit against its shards, and shards of which there is no index."""
     problems: list[Problem] = []
     told: set[str] = set()
-    for path in sorted(repo.files):
+    for path in repo.documents:
         if is_index(split(path)[1]):
             index = read_index(repo, path)
             problems += index.problems
-            told |= {*index.shards, *_family(repo, path)}
-    alone = [path for path in sorted(repo.files) if path not in told and is_shard(split(path)[1])]
+            told.update(index.shards)
+    for path in repo.paths:
+        name = split(path)[1]
+        if is_index(name):
+            told.update(_family(repo, path))
+    alone = [path for path in repo.paths if path not in told and is_shard(split(path)[1])]
     weights = [path for path in alone if path.endswith((".safetensors", ".bin"))]
-    for number, path in enumerate(weights):
-        if number == 20:  # as of one index
-            problems.append(Problem(path, f"and {len(weights) - number} more shards without index"))
-            break
-        problems.append(Problem(path, "it is named like a shard, and no index names it"))
-    return problems
+    return problems + [_problem(path, "no index names this shard") for path in weights]

@@ -11,7 +11,8 @@ from typing import Any
 
 from hubaudit.loadpath.documents import CONFIG, OPEN_CLIP_CONFIG
 from hubaudit.loadpath.ladder import find, place
-from hubaudit.loadpath.repository import Problem, Repository, resolve, show
+from hubaudit.loadpath.paths import resolve, show
+from hubaudit.loadpath.repository import Problem, Repository
 from hubaudit.loadpath.roles import Roles
 from hubaudit.model import LoadRole
 

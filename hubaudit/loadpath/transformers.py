@@ -17,11 +17,11 @@ from hubaudit.loadpath.ladder import (
     place,
     place_by_options,
 )
-from hubaudit.loadpath.names import is_training_state
+from hubaudit.loadpath.names import is_index, is_shard, is_training_state
 from hubaudit.loadpath.options import LoadOptions
-from hubaudit.loadpath.repository import Problem, Repository, join, resolve, show, split
+from hubaudit.loadpath.paths import join, resolve, show, split
+from hubaudit.loadpath.repository import Problem, Repository
 from hubaudit.loadpath.roles import Roles
-from hubaudit.loadpath.shards import is_index, is_shard
 from hubaudit.model import LoadRole
 
 _LOADER = "transformers"
@@ -30,9 +30,11 @@ PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _ADAPTER_SAFE, _ADAPTER_PICKLED = "adapter_model.safetensors", "adapter_model.bin"
 
 # Other frameworks' weights (4.x: `utils/__init__.py`, TF2_WEIGHTS_NAME, FLAX_WEIGHTS_NAME, TF_WEIGHTS_NAME;
-# rust-bert). Their own loaders take them first, `from_pretrained` with from_tf or from_flax only.
+# rust-bert, PaddleNLP, MindNLP). Their own loaders take them first,
+# `from_pretrained` with from_tf or from_flax only.
 _OTHER_FRAMEWORKS = re.compile(
-    r"(tf_model.*\.h5|flax_model.*\.msgpack|model\.ckpt.*|rust_model\.ot|model.*\.onnx)"
+    r"(tf_model.*\.h5|flax_model.*\.msgpack|model\.ckpt.*|rust_model\.ot|model.*\.onnx"
+    r"|.*\.pdparams|mindspore_model.*\.ckpt)"
     r"(\.index\.json)?"
 )
 # Pickles that are no weights: transfo-xl's vocabulary (4.x, `tokenization_transfo_xl.py`), the voices

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hubaudit.loadpath.ladder import find
 from hubaudit.loadpath.names import is_training_state
-from hubaudit.loadpath.repository import Repository, split
+from hubaudit.loadpath.paths import split
+from hubaudit.loadpath.repository import Repository
 from hubaudit.loadpath.roles import Roles
 from hubaudit.model import LoadRole
 
