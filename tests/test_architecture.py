@@ -39,6 +39,7 @@ LAYERS = {
     "hubaudit.opening": 3,
     "hubaudit.pipeline": 4,
     "hubaudit.explain": 4,
+    "hubaudit.conversion": 4,
     "hubaudit.report": 5,
     "hubaudit.cli": 6,
     "hubaudit.demo": 6,

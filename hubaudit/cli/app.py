@@ -14,6 +14,7 @@ import typer
 from hubaudit import __version__
 from hubaudit.cli import console, names
 from hubaudit.cli.audit import audit
+from hubaudit.cli.convert import convert
 from hubaudit.cli.demo import demo
 from hubaudit.cli.errors import UNDECIDED, Job, guard
 from hubaudit.cli.explain import explain
@@ -37,6 +38,7 @@ app.command(epilog=_EXIT_CODES)(audit)
 app.command(epilog=_EXIT_CODES)(scan)
 app.command()(rules)
 app.command()(explain)
+app.command()(convert)
 app.command()(demo)
 
 # The parser's usage errors have no name in typer's API; this is the nearest that has one.

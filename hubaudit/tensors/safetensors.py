@@ -16,9 +16,9 @@ def safetensors_table(_source: Source, header: Header) -> Table:
 
 def _tensor(entry: TensorEntry, data: int) -> Tensor:
     begin, end = data + entry.begin, data + entry.end
-    return Tensor(entry.name, entry.dtype, entry.shape, _strides(entry.shape), begin, (begin, end))
+    return Tensor(entry.name, entry.dtype, entry.shape, row_major(entry.shape), begin, (begin, end))
 
 
-def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Row-major, as torch has them: of an empty tensor as if a length of 0 were 1."""
+def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides in row-major order, as torch has them: of an empty tensor as if a length of 0 were 1."""
     return tuple(prod(max(size, 1) for size in shape[axis + 1 :]) for axis in range(len(shape)))
