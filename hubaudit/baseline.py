@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from hubaudit.config import Known, repo_name
 from hubaudit.model import FileReport, Finding, RepoRef, RepoReport, Severity
@@ -19,7 +20,7 @@ def mark_known(
     findings: Iterable[Finding],
     files: Iterable[FileReport],
     repo: RepoRef,
-    baseline: Iterable[Known],
+    baseline: frozenset[Known],
 ) -> tuple[Finding, ...]:
     """`findings`, those of the baseline waived; not those that have become worse since."""
     worst = _worst_known(baseline)
@@ -51,11 +52,7 @@ def known_in(report: RepoReport) -> frozenset[Known]:
 def gone_from(report: RepoReport, baseline: Iterable[Known]) -> frozenset[Known]:
     """The rows of this repository that the audit no longer found. Of unread files nobody can tell."""
     unread = {_plain(entry.path) for entry in report.unread}
-    mine = {
-        row
-        for row in baseline
-        if row.repo == name_of(report.repo) and row.path not in unread
-    }
+    mine = {row for row in baseline if row.repo == name_of(report.repo) and row.path not in unread}
     found = {_key(row) for row in known_in(report)}
     return frozenset(row for row in mine if _key(row) not in found)
 
@@ -65,7 +62,8 @@ def name_of(repo: RepoRef) -> str:
     return _plain(repo_name(repo))
 
 
-def _worst_known(baseline: Iterable[Known]) -> Mapping[_Key, int]:
+@lru_cache(maxsize=8)  # a sweep asks once for each repository
+def _worst_known(baseline: frozenset[Known]) -> Mapping[_Key, int]:
     """The rank of the worst severity by what a row is about."""
     ranks: dict[_Key, int] = {}
     for row in baseline:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from hubaudit.errors import ConfigError
@@ -86,8 +87,7 @@ class Policy:
     @property
     def digest(self) -> str:
         """sha256, hex, of all settings but `today`, whatever file or call they came from."""
-        text = json.dumps(_settings(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _digest(self)
 
 
 DEFAULT_POLICY = Policy()
@@ -96,6 +96,12 @@ DEFAULT_POLICY = Policy()
 def repo_name(repo: RepoRef) -> str:
     """A repository as targets are typed: org/model, datasets/org/name; a local one by its own name."""
     return _KIND.get(repo.repo_type, "") + repo.repo_id
+
+
+@lru_cache(maxsize=8)  # every report asks again, and a baseline may have thousands of rows
+def _digest(policy: Policy) -> str:
+    text = json.dumps(_settings(policy), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _settings(policy: Policy) -> dict[str, object]:

@@ -19,6 +19,7 @@ from hubaudit.config import Policy, Waiver
 from hubaudit.demo.assemble import assemble
 from hubaudit.errors import AuditFailed, ConfigError
 from hubaudit.model import FileReport, RepoReport, Severity, Unread, Verdict
+from hubaudit.report import Page, terminal
 from hubaudit.report.json import as_dict, render
 from hubaudit.verdict import decide
 from hubaudit.waivers import tolerate
@@ -228,6 +229,19 @@ def test_what_is_gone_is_told_but_not_of_what_was_not_read(folder: Path) -> None
     assert not gone_from(replace(nothing, unread=(Unread("a.pkl", None, "gone"),)), baseline)
     elsewhere = replace(nothing, repo=samples.repo("org/other"))
     assert not gone_from(elsewhere, baseline)
+
+
+def test_the_text_report_puts_what_is_tolerated_last_and_gives_no_advice_on_it() -> None:
+    worst, mild = samples.finding(waived="known"), samples.finding(severity=Severity.LOW)
+    whole = samples.finding("", rule="publisher", member=None, severity=Severity.HIGH)
+    report = replace(samples.malicious(), verdict=Verdict.PASS, findings=(worst, mild, whole))
+    text = terminal.render(report, Page())
+    high, low, critical = (text.index(word) for word in ("\nHIGH", "\nLOW", "\nCRITICAL"))
+    assert high < low < critical
+    assert "HIGH  publisher  the whole repository" in text
+    assert text.count("→") == 2
+    assert "waived: known" in text
+    assert "If you accept what is found above, load exactly what was read:" in text
 
 
 def test_a_baseline_is_read_as_it_was_written(tmp_path: Path) -> None:

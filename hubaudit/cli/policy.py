@@ -10,11 +10,13 @@ from pathlib import Path
 from hubaudit.baselinefile import read_baseline
 from hubaudit.cli import console
 from hubaudit.cli.options import SeverityName
-from hubaudit.config import DEFAULT_POLICY, Policy
+from hubaudit.config import DEFAULT_POLICY, Policy, repo_name
 from hubaudit.errors import ConfigError, UsageError
-from hubaudit.model import Severity
+from hubaudit.model import RepoReport, Severity
 from hubaudit.policyfile import load_policy, policy_from
 from hubaudit.policysearch import find_policy
+
+_SHOWN = 3  # names on one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,19 @@ def settle(choices: Choices, *, audited: Sequence[Path], quiet: bool) -> Settled
         return Settled(policy)
     known, repos = read_baseline(choices.baseline)
     return Settled(replace(policy, baseline=known), repos)
+
+
+def tell_idle_waivers(policy: Policy, reports: Sequence[RepoReport]) -> None:
+    """Say on stderr how many waivers are for none of these repositories: their names may be wrong.
+
+    Each report tells of the waivers for its own repository.
+    """
+    audited = {repo_name(report.repo) for report in reports}
+    idle = sorted({waiver.repo for waiver in policy.waivers} - audited)
+    if idle:
+        shown = ", ".join(console.harmless(name) for name in idle[:_SHOWN])
+        more = f" and {len(idle) - _SHOWN} more" if len(idle) > _SHOWN else ""
+        console.note(f"policy: it has waivers for others than what was audited: {shown}{more}")
 
 
 def _from_file(choices: Choices, audited: Sequence[Path], *, quiet: bool) -> Policy:

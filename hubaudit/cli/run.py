@@ -11,7 +11,7 @@ from typing import Protocol
 from hubaudit.cli import console, errors, progress
 from hubaudit.cli.baseline import compare, write_baseline
 from hubaudit.cli.options import FormatName
-from hubaudit.cli.policy import Settled
+from hubaudit.cli.policy import Settled, tell_idle_waivers
 from hubaudit.cli.save import kept_at, write_file
 from hubaudit.errors import HubauditError, UsageError
 from hubaudit.events import Listener
@@ -56,6 +56,8 @@ def run(targets: Sequence[str], judge: Judge, settled: Settled, delivery: Delive
         decided.append(report)
         codes.append(exit_code(report.verdict, strict=settled.policy.strict))
     sink.close()
+    if not delivery.quiet:
+        tell_idle_waivers(settled.policy, decided)
     if delivery.baseline is not None:
         write_baseline(delivery.baseline, decided, len(targets), quiet=delivery.quiet)
     return worst_exit_code(codes)

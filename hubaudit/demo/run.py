@@ -41,7 +41,8 @@ def _show(sample: DemoRepo, env: Mapping[str, str], home: Path, say: Callable[[s
     """One command, its output and its exit code. True if that is the expected one."""
     say(f"\n# {sample.title}\n$ hubaudit {shlex.join(sample.command)}")
     done = subprocess.run(  # noqa: S603 - our own interpreter, our own arguments
-        [sys.executable, "-m", "hubaudit", *sample.command],
+        # the user's own policy has other opinions than the samples expect
+        [sys.executable, "-m", "hubaudit", *sample.command, "--no-config"],
         env=env,
         cwd=home,
         stdin=subprocess.DEVNULL,

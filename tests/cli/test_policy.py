@@ -154,6 +154,17 @@ def test_a_waiver_is_shown_with_what_it_hides_and_when_it_has_expired(here: Path
     assert before["tool"]["policy"] != after["tool"]["policy"]
 
 
+def test_waivers_for_what_was_not_audited_are_told_on_stderr_only(here: Path, run: Run) -> None:
+    (here / "models").mkdir()
+    (here / "models" / "a.pkl").write_bytes(b"N.")
+    (here / "hubaudit.toml").write_text(waived("9999-12-31", "0" * 64).replace("models", "modles"))
+    ran = run("scan", "models")
+    assert ran.code == 0
+    assert "policy: it has waivers for others than what was audited: modles\n" in ran.err
+    assert "modles" not in ran.out
+    assert "modles" not in run("scan", "models", "-q").err
+
+
 def test_with_a_baseline_only_new_findings_fail(here: Path, run: Run) -> None:
     models = here / "models"
     models.mkdir()
