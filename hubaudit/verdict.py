@@ -9,6 +9,8 @@ from hubaudit.config import Policy
 from hubaudit.model import Finding, Severity, Unread, Verdict
 
 FAILED = 1
+# The end of a summary, so that every format of the report says it.
+IF_LOADED = " If loaded already: hubaudit explain incident"
 _EXIT_CODES = {Verdict.PASS: 0, Verdict.REVIEW: 0, Verdict.FAIL: FAILED, Verdict.INCOMPLETE: 3}
 # With many targets the worst one decides (errors and usage are 2, drift 4).
 _WORST_FIRST = (1, 2, 3, 4)
@@ -29,11 +31,14 @@ def decide(findings: Iterable[Finding], unread: Sequence[Unread], policy: Policy
 def summarize(
     verdict: Verdict, findings: Sequence[Finding], unread: Sequence[Unread], policy: Policy
 ) -> str:
-    """One sentence for the report, and a second one if something of what was found is tolerated."""
+    """One sentence for the report; more if something of what was found is tolerated, or critical."""
     counted = [finding for finding in findings if finding.waived is None]
     tolerated = len(findings) - len(counted)
     said = _explain(verdict, counted, unread, policy)
-    return f"{said} Tolerated: {_count(tolerated, 'finding')}." if tolerated else said
+    if tolerated:
+        said += f" Tolerated: {_count(tolerated, 'finding')}."
+    critical = any(finding.severity is Severity.CRITICAL for finding in counted)
+    return said + IF_LOADED if critical else said
 
 
 def _explain(

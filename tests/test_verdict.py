@@ -6,7 +6,7 @@ import pytest
 
 from hubaudit.config import Policy
 from hubaudit.model import Confidence, Finding, Severity, Unread, Verdict
-from hubaudit.verdict import decide, exit_code, summarize, worst_exit_code
+from hubaudit.verdict import IF_LOADED, decide, exit_code, summarize, worst_exit_code
 
 UNREAD = (Unread("a", None, "gone"),)
 
@@ -34,7 +34,7 @@ def test_findings_fail_and_what_is_unread_never_passes(
 ) -> None:
     findings = [finding(severity)] if severity else []
     assert decide(findings, unread, Policy()) is verdict
-    assert summarize(verdict, findings, unread, Policy()).endswith(".")
+    assert summarize(verdict, findings, unread, Policy()).endswith((".", IF_LOADED))
 
 
 def test_the_policy_says_what_fails() -> None:
@@ -72,3 +72,13 @@ def test_no_verdict_promises_that_something_is_safe() -> None:
         text = summarize(verdict, [finding(Severity.HIGH)], UNREAD, Policy()).lower()
         assert "safe" not in text
         assert "clean" not in text
+
+
+def test_a_critical_finding_points_to_what_to_do_after_a_load() -> None:
+    pointer = "If loaded already: hubaudit explain incident"
+    assert summarize(Verdict.FAIL, [finding(Severity.CRITICAL)], (), Policy()).endswith(
+        f". {pointer}"
+    )
+    tolerated = [finding(Severity.HIGH), finding(Severity.CRITICAL, waived="a test")]
+    for others in ([finding(Severity.HIGH)], tolerated):
+        assert pointer not in summarize(Verdict.FAIL, others, (), Policy())

@@ -15,6 +15,7 @@ from hubaudit.formats.raw import why_stopped
 from hubaudit.model import RepoRef
 from hubaudit.pvm.values import StopKind, Trace
 from hubaudit.report.escape import encodable, visible
+from hubaudit.report.json import printable
 from hubaudit.report.page import Page
 from hubaudit.report.pseudo import Extent, Kind, LeftOut, Line, Mark, Pseudo, programs
 from hubaudit.report.words import count
@@ -187,8 +188,7 @@ def _plain(line: Line | LeftOut) -> dict[str, Any]:
 
 
 def _dumps(value: dict[str, Any]) -> str:
-    # DEL is the one control character that JSON lets through to a terminal
-    return json.dumps(_encodable(value), allow_nan=False).replace("\x7f", "\\u007f")
+    return printable(json.dumps(_encodable(value), allow_nan=False))
 
 
 def _encodable(value: Any) -> Any:
