@@ -11,10 +11,12 @@ import base64
 from hubaudit.formats.contents import Contents, Gap, together
 from hubaudit.formats.place import Place, too_deep
 from hubaudit.pvm.embedded import MOST, Embedded, is_text_of_bytes
+from hubaudit.pvm.values import StopKind
 from hubaudit.source import OutOfReach, Source
 from hubaudit.source.memory import MemorySource
 from hubaudit.source.window import WindowSource
 
+_ONLY_ITS_BEGINNING = "of a pickle in a constant, only the beginning can be read here"
 # Bytes of text that are turned into bytes in memory.
 MOST_TEXT = 64 << 20
 
@@ -32,17 +34,30 @@ def read_nested(source: Source, outer: Contents, place: Place) -> Contents:
         for found in pickle.trace.embedded:
             inner = _open(source, found)
             if inner is not None:
-                parts.append(_read(inner, outer, place.inside(f"@{found.offset}")))
+                is_cut = found.spelling == "bytes" and _is_cut(inner, found)
+                parts.append(_read(inner, outer, place.inside(f"@{found.offset}"), is_cut))
     return together(outer.format, parts)
 
 
-def _read(inner: Source, outer: Contents, place: Place) -> Contents:
+def _is_cut(inner: Source, found: Embedded) -> bool:
+    """Whether only the beginning of the constant is there to be read."""
+    if is_text_of_bytes(found.head):
+        return found.size > MOST_TEXT or (inner.size < len(found.head) < found.size)
+    return inner.size < found.size
+
+
+def _read(inner: Source, outer: Contents, place: Place, is_cut: bool) -> Contents:
+    """What lies in `inner`, if it imports something, or if that cannot be ruled out."""
     if place.is_too_deep:
         return too_deep(outer.format, place)
     contents = place.read(inner, place)
     imports = any(pickle.trace.imports_anything for pickle in contents.pickles)
     unread_inside = any(gap.member != place.member for gap in contents.gaps)
-    return contents if imports or unread_inside else Contents(outer.format)
+    stops = {pickle.trace.stop.kind for pickle in contents.pickles}
+    if imports or unread_inside or StopKind.LIMIT in stops:
+        return contents
+    gaps = (Gap(place.member, _ONLY_ITS_BEGINNING),)
+    return Contents(outer.format, gaps=gaps if is_cut and StopKind.TRUNCATED in stops else ())
 
 
 def _open(source: Source, found: Embedded) -> Source | None:

@@ -45,6 +45,11 @@ def begins_as_file(payload: bytes) -> bool:
     return payload.startswith(_BEGINNINGS)
 
 
+def is_pickle(payload: bytes) -> bool:
+    """Whether they begin as a pickle, as it is or as text."""
+    return payload.startswith((*_PICKLES, *_AS_TEXT))
+
+
 def is_text_of_bytes(payload: bytes) -> bool:
     """Whether they begin as a pickle does that is written as text, each byte one character."""
     return payload.startswith(_AS_TEXT)

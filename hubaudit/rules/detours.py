@@ -35,6 +35,8 @@ from hubaudit.rules.meanings import (
 )
 from hubaudit.rules.names import Use, canonical
 
+# Keys and values of a dict that is asked for a key: those in which names are kept are small.
+_MOST_PAIRS = 200
 # Calls that `map`, `reduce` and their like make of constants, and that are followed one by one.
 _MOST_ITEMS = 16
 
@@ -50,8 +52,8 @@ class Reader(Protocol):
         """Whether a constant was read as a pickle of its own, in which nothing bad was found."""
         ...
 
-    def perform(self, function: Meaning, args: Arguments) -> Outcome:
-        """What calling a meaning does; of arguments that nobody can tell, with None."""
+    def perform(self, function: Meaning, args: Arguments, use: Use = Use.CALLED) -> Outcome:
+        """What calling a meaning does, or constructing it; None for arguments that nobody can tell."""
         ...
 
 
@@ -133,11 +135,16 @@ def item(owner: Meaning, key: Value, reader: Reader) -> Outcome | None:
             return None if found is None else Outcome((Effect(found, Use.NAMED),), found)
         case ((list() | tuple()), int()) if -len(owner) <= key < len(owner):
             return Outcome((), reader.see(owner[key]))
-        case values.Mapping(flat=flat), _ if isinstance(key, str | int) and len(flat) < 1000:
+        case values.Mapping(flat=flat), _ if isinstance(key, str | int) and len(flat) < _MOST_PAIRS:
             held = [value for one, value in owner.pairs() if type(one) is type(key) and one == key]
             return Outcome((), reader.see(held[-1])) if held else None
         case _:
             return None
+
+
+def _get(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`dict.get(owner, key)`, with or without a default."""
+    return _getitem(args[:2], reader)
 
 
 def _is_sys(found: Global) -> bool:
@@ -281,6 +288,11 @@ def _substitute(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
             return None
 
 
+def _alias(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`types.GenericAlias(list, int)`: calling it calls the first."""
+    return Outcome((), bind(reader.see(args[0]), ())) if args else None
+
+
 def _iterate(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     """`iter(x)` does nothing with one argument; with two it will call the first."""
     match args:
@@ -373,9 +385,17 @@ def _first(use: Use) -> Detour:
         found = reader.see(args[0]) if args else None
         if not isinstance(found, Global):
             return None
-        return Outcome((Effect(found, use),), Instance(found))
+        return reader.perform(found, None, use)
 
     return detour
+
+
+def _new_object(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`copyreg.__newobj__(cls, *args)` is `cls.__new__(cls, *args)`."""
+    found = reader.see(args[0]) if args else None
+    if not isinstance(found, Global):
+        return None
+    return reader.perform(found, args[1:], Use.CONSTRUCTED)
 
 
 def _rebuild_from_type(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
@@ -401,10 +421,10 @@ def _reconstructor(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     """
     match [reader.see(value) for value in args]:
         case [Global() as cls, Global() as base, _]:
-            constructed = Effect(cls, Use.CONSTRUCTED)
+            made = reader.perform(cls, None, Use.CONSTRUCTED)
             if canonical(base.module, base.name) == ("builtins", "object"):
-                return Outcome((constructed,), Instance(cls))
-            return Outcome((constructed, Effect(base, Use.CALLED)), Instance(cls))
+                return made
+            return Outcome((*made.effects, Effect(base, Use.CALLED)), made.value)
         case _:
             return None
 
@@ -511,12 +531,17 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         ("operator", "itemgetter"): _itemgetter,
         ("operator", "getitem"): _getitem,
         ("operator", "__getitem__"): _getitem,
+        ("builtins", "dict.get"): _get,
+        ("builtins", "dict.pop"): _get,
+        ("builtins", "dict.__getitem__"): _getitem,
+        ("builtins", "list.__getitem__"): _getitem,
         ("builtins", "type"): _type,
         ("builtins", "iter"): _iterate,
         ("builtins", "next"): _iterate,
         # call another one
         ("functools", "partial"): _partial,
         ("types", "MethodType"): _partial,
+        ("types", "GenericAlias"): _alias,
         ("operator", "call"): _call,
         ("operator", "__call__"): _call,
         ("builtins", "apply"): _apply,
@@ -566,7 +591,7 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         ("cloudpickle.cloudpickle", "_make_function"): _runs("types", "FunctionType"),
         # construct
         ("copyreg", "_reconstructor"): _reconstructor,
-        ("copyreg", "__newobj__"): _CONSTRUCTS_FIRST,
+        ("copyreg", "__newobj__"): _new_object,
         ("copyreg", "__newobj_ex__"): _CONSTRUCTS_FIRST,
         ("numpy.random._pickle", "__bit_generator_ctor"): _bit_generator,
         ("numpy.random._pickle", "__generator_ctor"): _generator,

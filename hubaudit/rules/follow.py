@@ -6,13 +6,14 @@ yields is remembered for the calls that use it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Trace, Value
 from hubaudit.rules.detours import detour_of, if_dangerous, item, on_some_object
 from hubaudit.rules.gadgets import judge_state
 from hubaudit.rules.meanings import (
+    MOST_BOUND,
     NOBODY_KNOWS,
     Arguments,
     Bound,
@@ -37,8 +38,12 @@ _MOST_STEPS = 100_000
 # Attributes that are set on a class and looked at: a replaced method or two are enough to run code.
 _MOST_SET = 64
 
-# What unpicklers call on an object: these may be attributes that the pickle itself has set.
-_HOOKS = ("__setstate__", "append", "extend", "add")
+# What unpicklers call on an object, and `dict(…)`: these may be attributes that the pickle itself has set.
+_HOOKS = ("__setstate__", "append", "extend", "add", "keys")
+
+
+_ATTRGETTER = Global("operator", "attrgetter")
+_ITEMGETTER = Global("operator", "itemgetter")
 
 
 class Follower:
@@ -54,6 +59,7 @@ class Follower:
         # both by id: a trace keeps its calls
         self._meanings: dict[int, Meaning] = {}
         self._hooks: dict[int, dict[str, tuple[Call, Value]]] = {}
+        self._scanned: dict[int, _Scanned] = {}
         self._steps_left = _MOST_STEPS
         self._nested = 0
 
@@ -120,6 +126,10 @@ class Follower:
 
     def _call_name(self, name: Global, args: Arguments, use: Use) -> Outcome:
         detour = detour_of(name)
+        if args is not None and len(args) > MOST_BOUND:
+            args = None
+        if detour is not None:
+            use = Use.CALLED  # of these, `__new__` does what a call does
         found = detour(args, self) if detour is not None and args is not None else None
         if found is None:
             return Outcome((Effect(name, use),), Instance(name))
@@ -134,13 +144,13 @@ class Follower:
             if_dangerous(name) if path is None else Effect(path, Use.NAMED)
             for name, path in zip(getter.names, found, strict=True)
         )
-        value: Meaning = found[0] if len(found) == 1 else tuple(found)
-        return Outcome(effects, NOBODY_KNOWS if value is None else value)
+        one = found[0] if len(found) == 1 else None
+        return Outcome(effects, Instance(_ATTRGETTER) if one is None else one)
 
     def _get_item(self, getter: ItemGetter, args: Arguments) -> Outcome:
-        if not args or len(getter.keys) != 1:
-            return Outcome()
-        return item(self.see(args[0]), getter.keys[0], self) or Outcome()
+        known = args and len(getter.keys) == 1
+        found = item(self.see(args[0]), getter.keys[0], self) if args and known else None
+        return found or Outcome((), Instance(_ITEMGETTER))
 
     def _call_method(self, caller: MethodCaller, args: Arguments) -> Outcome:
         owner = self.see(args[0]) if args else NOBODY_KNOWS
@@ -182,7 +192,8 @@ class Follower:
         self, call: Call, target: Global, state: Value
     ) -> Iterator[tuple[Call, Effect]]:
         """BUILD of a class or module itself changes it for all that use it: they call what is set."""
-        yield call, Effect(target, Use.CALLED)
+        if target.name:
+            yield call, Effect(target, Use.CALLED)
         yield call, Effect(Global("builtins", "setattr"), Use.CALLED)
         for _, value in islice(_attributes(state), _MOST_SET):
             yield from ((call, effect) for effect in self.perform(self.see(value), None).effects)
@@ -211,18 +222,26 @@ class Follower:
             yield from (
                 (shown, effect) for effect in self.perform(self.see(hook), (state,)).effects
             )
-        for name, value in _attributes(state):
-            if name in _HOOKS:
+        for part in _parts(state):
+            scanned = self._scanned.setdefault(id(part), _Scanned())
+            for name, value in scanned.hooks_of(part):
                 self._hooks.setdefault(id(call.function), {})[name] = (call, value)
 
     def _appended(self, hooks: dict[str, tuple[Call, Value]]) -> Iterator[tuple[Call, Effect]]:
-        """APPENDS and ADDITEMS on an object call these, and leave no call of their own in a trace."""
+        """APPENDS and ADDITEMS on an object call these, and leave no call of their own in a trace.
+
+        Nor does `dict(object)`, which calls its `keys`.
+        """
         for name, (build, hook) in hooks.items():
-            target = build.function
-            if name != "__setstate__" and isinstance(target, Call) and target.items:
-                shown = Call("APPENDS", build, (target.items,), build.offset)
-                outcome = self.perform(self.see(hook), (target.items,))
-                yield from ((shown, effect) for effect in outcome.effects)
+            items = build.function.items if isinstance(build.function, Call) else ()
+            if name == "keys":
+                outcome, shown = self.perform(self.see(hook), ()), build
+            elif name != "__setstate__" and items:
+                outcome = self.perform(self.see(hook), (items,))
+                shown = Call("APPENDS", build, (items,), build.offset)
+            else:
+                continue
+            yield from ((shown, effect) for effect in outcome.effects)
 
     def _change(self, call: Call) -> Iterator[tuple[Call, Effect]]:
         target = self.see(call.function)
@@ -236,8 +255,31 @@ def _has_keywords(call: Call) -> bool:
     )
 
 
+class _Scanned:
+    """What was seen of a dict: one may be the state of many objects, and grow in between."""
+
+    __slots__ = ("_hooks", "_upto")
+
+    def __init__(self) -> None:
+        self._upto = 0
+        self._hooks: dict[str, Value] = {}
+
+    def hooks_of(self, part: Mapping) -> Iterable[tuple[str, Value]]:
+        for at in range(self._upto, len(part.flat), 2):
+            name = part.flat[at]
+            if isinstance(name, str) and name in _HOOKS:
+                self._hooks[name] = part.flat[at + 1]
+        self._upto = len(part.flat)
+        return self._hooks.items()
+
+
 def _attributes(state: Value) -> Iterator[tuple[str, Value]]:
     """What BUILD without a `__setstate__` sets: of a dict, or of two, the second for slots."""
+    for part in _parts(state):
+        yield from ((key, value) for key, value in part.pairs() if isinstance(key, str))
+
+
+def _parts(state: Value) -> Iterator[Mapping]:
     for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
         if isinstance(part, Mapping):
-            yield from ((key, value) for key, value in part.pairs() if isinstance(key, str))
+            yield part

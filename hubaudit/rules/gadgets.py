@@ -47,6 +47,7 @@ _TEMPLATE = re.compile(
     re.ASCII,
 )
 _DISTRIBUTIONS = ("rv_continuous", "rv_discrete", "rv_histogram", "rv_sample", "rv_generic")
+_MOST_ATTRIBUTES = 400  # keys and values of a state: scipy 1.17 writes under 60
 # Methods that `__setstate__` calls, or makes: as attributes of the state they would take their place.
 _OWN = ("_attach_methods", "_attach_argparser_methods", "_updated_ctor_param", "__init__")
 
@@ -79,13 +80,15 @@ def _is_scipys_own(state: Value) -> bool:
             return held is not None and all(_TEMPLATE.fullmatch(text) for text in held)
         case (values.Mapping() as parameters, None | Call()):
             # `dict.update` has to refuse it: of two keys it would make a key and a value
-            return len({key for key in parameters.flat[::2] if isinstance(key, str)}) > 2
+            return len({key for key in parameters.flat[:64:2] if isinstance(key, str)}) > 2
         case _:
             return False
 
 
 def _texts(state: values.Mapping) -> list[str] | None:
     """Each `_parse_arg_template` that is set, or None if a method is, or what nobody can read."""
+    if len(state.flat) > _MOST_ATTRIBUTES:
+        return None
     found: list[str] = []
     for key, value in state.pairs():
         if not isinstance(key, str) or key in _OWN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hubaudit.formats.contents import PickleRead
+from hubaudit.pvm.embedded import Embedded, is_pickle
 from hubaudit.pvm.values import Skipped, Value
 
 
@@ -13,12 +14,19 @@ class Nested:
 
     def __init__(self) -> None:
         self._bad: set[str] = set()
+        self._read: set[str] = set()
 
-    def add_bad(self, member: str | None) -> None:
-        """Something was found in `member`, and so in every member that it lies in."""
+    def add(self, member: str | None, *, bad: bool) -> None:
+        """A pickle was read in `member`, and so in every member that it lies in."""
         while member:
-            self._bad.add(member)
+            self._read.add(member)
+            if bad:
+                self._bad.add(member)
             member = member.rpartition("/")[0]
+
+    def _is_good(self, member: str, found: Embedded) -> bool:
+        """Of an archive, something has to have been read; a pickle may import nothing."""
+        return member not in self._bad and (is_pickle(found.head) or member in self._read)
 
     def reader_of(self, pickle: PickleRead) -> Callable[[Value], bool]:
         """Of a constant of `pickle`: was it read, and nothing bad found? Those in it come first."""
@@ -26,7 +34,7 @@ class Nested:
         read = [
             found
             for found in pickle.trace.embedded
-            if found.spelling == "bytes" and f"{prefix}@{found.offset}" not in self._bad
+            if found.spelling == "bytes" and self._is_good(f"{prefix}@{found.offset}", found)
         ]
         places = {(found.offset, found.size) for found in read}
         payloads = {found.head for found in read if len(found.head) == found.size}

@@ -47,14 +47,19 @@ def judge(catalogue: Catalogue, contents: Contents) -> tuple[NameUse, ...]:
 
     A call that loads a pickle in a constant is judged by that pickle, which stands behind its own.
     """
+    return tuple(use for uses in judge_each(catalogue, contents) for use in uses)
+
+
+def judge_each(catalogue: Catalogue, contents: Contents) -> tuple[tuple[NameUse, ...], ...]:
+    """The same, apart for each pickle, in their order."""
     nested = Nested()
     found: list[tuple[NameUse, ...]] = []
     for pickle in reversed(contents.pickles):
         uses = tuple(_judge_trace(catalogue, contents.format, pickle, nested))
-        if pickle.trace.computed or any(use.name_class is not NameClass.INERT for use in uses):
-            nested.add_bad(pickle.member)
+        inert = all(use.name_class is NameClass.INERT for use in uses)
+        nested.add(pickle.member, bad=bool(pickle.trace.computed) or not inert)
         found.append(uses)
-    return tuple(use for uses in reversed(found) for use in uses)
+    return tuple(reversed(found))
 
 
 def _judge_trace(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from hubaudit import rules
+from hubaudit.demo.assemble import Instruction, assemble
 from hubaudit.formats.read import read_file
 from hubaudit.model import Finding, LoadRole, RepoFile, Severity
 from hubaudit.rules.names import load_catalogue
@@ -333,6 +334,43 @@ BY_NAME = {
         Name("pickle", "loads")(compiled(1)),
         NAMESPACE.new().build({"hook": Name("pickle", "loads")}),
     ],
+    "a dict of builtins": Name("builtins", "dict.get")(Name("numpy", "__builtins__"), "exec")("1"),
+    "a format, fetched": GETATTR("{0.__globals__[os]}", "format")(Name("builtins", "len")),
+    "keys of its own": Name("builtins", "dict")(
+        NAMESPACE.new().build({"keys": Name("own", "run")})
+    ),
+    "the state of a partial, computed": PARTIAL(Name("builtins", "int")).build(
+        Name("builtins", "tuple")([Name("own", "run"), (), {}, None])
+    )(),
+    "the state of a partial, no tuple": PARTIAL(Name("builtins", "int")).build([1])(),
+    "map made by NEWOBJ": LIST(Name("builtins", "map").new(Name("own", "run"), [1])),
+    "a class made by NEWOBJ": Name("copyreg", "__newobj__")(Name("builtins", "type"), "A", (), {}),
+    "a class of an enum": GETATTR(Name("re", "RegexFlag"), "__class__")(1),
+    "a member of an enum, called": GETATTR(Name("re", "RegexFlag"), "I")(1),
+    "a generic alias, called": Name("types", "GenericAlias")(Name("own", "run"), ())(1),
+    "a weak reference's callback": Name("weakref", "ref")(NAMESPACE.new(), Name("own", "run")),
+    "a long reduce": Name("functools", "reduce")(GETATTR, ["x"] * 20, OS),
+    "next of map": Name("builtins", "next")(Name("builtins", "map")(Name("own", "run"), [1]))(1),
+    "two items": ITEMGETTER(0, 1)([1, 2])(1),
+    "an item of nobody knows what": ITEMGETTER(0)(ENCODE("a", "latin1"))(1),
+    "a module that is changed": IMPORT("argparse").build({"Namespace": 1}),
+    "the class of an object, changed": Name("builtins", "type")(NAMESPACE.new()).build((None, {})),
+    "an archive that nobody could read": Name("torch", "load")(BYTES_IO(b"PK\x03\x04" + bytes(99))),
+    "a missing key": Name("operator", "getitem")(
+        Name("collections", "defaultdict")(Name("own", "run")), "x"
+    ),
+    "sorted with a key": PARTIAL(Name("builtins", "sorted")).build(
+        (Name("builtins", "sorted"), ([1],), {"key": Name("own", "run")}, None)
+    )(),
+    "a logger's handler": METHODCALLER("addHandler", 1)(Name("logging", "getLogger")("x")),
+    "a path that is written": METHODCALLER("write_text", "x")(Name("pathlib", "Path")("/tmp/x")),
+    "a path that is opened": GETATTR(Name("pathlib", "PosixPath")("/tmp/x"), "open")("w"),
+    "a numpy generator": Name("numpy.random._pickle", "__generator_ctor")("x", PARTIAL(FOUND)),
+    "dill's name of a type": Name("dill._dill", "_load_type")("MethodType")(
+        Name("own", "run"), 1
+    )(),
+    "a state of BytesIO": Name("pickle", "load")(BYTES_IO.new().build((INNER, 0, None))),
+    "bytearray": Name("pickle", "loads")(Name("builtins", "bytearray")(INNER)),
 }
 
 
@@ -522,8 +560,6 @@ def test_a_listed_function_in_another_use_is_not_said_to_be_missing() -> None:
 
 @pytest.mark.parametrize("depth", [100, 20_000])
 def test_a_chain_of_calls_of_any_length_costs_little(depth: int) -> None:
-    from hubaudit.demo.assemble import assemble
-
     getattr_ = assemble(("GLOBAL", "builtins", "getattr"), ("PUT", 0), "POP")
     steps = assemble(("BINUNICODE", "system"), "TUPLE2", "REDUCE")
     many = getattr_ + assemble(("GET", 0)) * depth + assemble(("GLOBAL", "own", "x"))
@@ -535,3 +571,28 @@ def test_a_chain_of_calls_of_any_length_costs_little(depth: int) -> None:
     for pickled in (many + steps * depth, partial + b")R", calls):
         assert checked(pickled + b".")
     assert time.perf_counter() - start < 10
+
+
+MORE_ROUTES = {
+    "attributes set on a listed function, then computed": (
+        ("GLOBAL", "numpy", "prod"),
+        *("NONE", "MARK", ("BINUNICODE", "a"), ("BINUNICODE", "os"), "DICT", "TUPLE2", "BUILD"),
+        *("POP", ("GLOBAL", "numpy", "prod.a")),
+    ),
+    "INST": ("MARK", ("BINUNICODE", "1"), ("INST", "builtins", "eval")),
+    "OBJ": ("MARK", ("GLOBAL", "builtins", "eval"), ("BINUNICODE", "1"), "OBJ"),
+}
+
+
+@pytest.mark.parametrize("program", MORE_ROUTES.values(), ids=MORE_ROUTES)
+def test_published_bypasses_of_other_scanners_are_high_at_least(
+    program: tuple[Instruction, ...],
+) -> None:
+    found = [f for f in checked(assemble(*program, "STOP")) if f.rule == "dangerous-import"]
+    assert min(f.severity.rank for f in found) <= Severity.HIGH.rank
+
+
+def test_a_nested_pickle_that_is_too_long_to_be_read_leaves_no_pass() -> None:
+    junk = b"N0" * 1_200_000  # more opcodes than are interpreted
+    pickled = compiled(Name("pickle", "loads")(b"\x80\x03" + junk + INNER[2:]))
+    assert read_file(MemorySource(pickled)).gaps
