@@ -10,12 +10,13 @@ from hubaudit.model import TensorDifference
 from hubaudit.tensors.blocks import views_of
 from hubaudit.tensors.casts import is_cast
 from hubaudit.tensors.names import Names, is_computed_buffer, match, may_be_tied
-from hubaudit.tensors.table import Tensor
+from hubaudit.tensors.table import NotComparable, Tensor
 from hubaudit.tensors.twins import Part, Twins
 
 _NAMED = 3  # names in a note; all of them would be a list that nobody reads
 # Tensors without a partner that are looked for by value under another name. Models have one or two.
 _TRIED = 8
+_COPIES = 8  # of a tensor in the shards of one checkpoint; no library writes two
 _CANDIDATES = 2  # for each: the input and the output embedding
 
 
@@ -30,7 +31,11 @@ class Tied:
 
 @dataclass(slots=True)
 class Alignment:
-    """`twins` and `tied` remain to be compared by their bytes; everything else is decided."""
+    """`twins` and `tied` remain to be compared by their bytes; everything else is decided.
+
+    `untold` are files of which no tensor is known, and why. Where a pickle is among them, `missing` means
+    nothing, and where a safetensors file is, `extra` does not.
+    """
 
     matched: int = 0  # names with a partner
     twins: list[Twins] = field(default_factory=list)
@@ -39,28 +44,31 @@ class Alignment:
     extra: list[str] = field(default_factory=list)
     differences: list[TensorDifference] = field(default_factory=list)
     not_comparable: dict[str, str] = field(default_factory=dict)
+    untold: list[tuple[Part, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 _Held = dict[str, list[tuple[Part, Tensor]]]
+_Embeddings = dict[tuple[int, ...], list[tuple[str, tuple[Part, Tensor]]]]
 
 
 def align(pickles: Sequence[Part], safetensors: Sequence[Part]) -> Alignment:
     """Find every tensor's partner."""
     here, there = _by_name(pickles), _by_name(safetensors)
-    opaque = {
-        entry.name: entry.why
-        for part in (*pickles, *safetensors)
-        for entry in part.table.not_comparable
-    }
+    opaque = _opaque(pickles), _opaque(safetensors)
     names = match(
-        list(dict.fromkeys([*here, *_opaque_names(pickles)])),
-        list(dict.fromkeys([*there, *_opaque_names(safetensors)])),
+        list(dict.fromkeys([*here, *opaque[0]])), list(dict.fromkeys([*there, *opaque[1]]))
     )
     found = Alignment(matched=len(names.partner), notes=list(names.notes))
+    found.untold = [
+        (part, why) for part in (*pickles, *safetensors) if (why := _untold(part)) is not None
+    ]
     _note(found, names.beside, "beside the state dict, only in the pickle")
     for name, partner in names.partner.items():
-        _pair_up(found, opaque, partner, here.get(name, []), there.get(partner, []), name)
+        why = opaque[0].get(name) or opaque[1].get(partner)
+        if why is not None:
+            found.not_comparable[partner] = why
+        _pair_up(found, partner, here.get(name, []), there.get(partner, []))
     _without_partner_here(found, names, here, there)
     _without_partner_there(found, names, here, there)
     for held in (here, there):
@@ -68,6 +76,15 @@ def align(pickles: Sequence[Part], safetensors: Sequence[Part]) -> Alignment:
             found, [name for name, several in held.items() if len(several) > 1], "in several files"
         )
     return found
+
+
+def _untold(part: Part) -> str | None:
+    """Why nothing can be told of the file, if that is so: its table has one entry without a name."""
+    match part.table.tensors, part.table.not_comparable:
+        case (), (NotComparable(name="", why=why),):
+            return why
+        case _:
+            return None
 
 
 def _by_name(parts: Iterable[Part]) -> _Held:
@@ -78,22 +95,26 @@ def _by_name(parts: Iterable[Part]) -> _Held:
     return dict(held)
 
 
-def _opaque_names(parts: Iterable[Part]) -> list[str]:
-    return [entry.name for part in parts for entry in part.table.not_comparable]
+def _opaque(parts: Iterable[Part]) -> dict[str, str]:
+    """The names of single tensors that are not comparable, and why."""
+    return {
+        entry.name: entry.why
+        for part in parts
+        if _untold(part) is None
+        for entry in part.table.not_comparable
+    }
 
 
 def _pair_up(
     found: Alignment,
-    opaque: dict[str, str],
     partner: str,
     here: list[tuple[Part, Tensor]],
     there: list[tuple[Part, Tensor]],
-    name: str,
 ) -> None:
     """All files' tensors of one name with all of the other: any of them may be the one that is loaded."""
-    why = opaque.get(name) or opaque.get(partner)
-    if why is not None:
-        found.not_comparable[partner] = why
+    if max(len(here), len(there)) > _COPIES:
+        found.not_comparable[partner] = f"it is in {max(len(here), len(there))} files"
+        return
     for pickle, one in here:
         for safetensors, other in there:
             how = _unlike(one, other)
@@ -144,8 +165,9 @@ def _without_partner_here(found: Alignment, names: Names, here: _Held, there: _H
             tries = [
                 _twins(name, part, tensor, *other, partner)
                 for part, tensor in tensors
-                for partner, other in embeddings
-                if may_be_tied(name) and _unlike(tensor, other[1]) is None
+                if may_be_tied(name)
+                for partner, other in embeddings.get(tensor.shape, [])
+                if _unlike(tensor, other[1]) is None
             ]
             _try(found, name, found.extra, tries)
     _note(found, buffers, "only in the pickle, which models compute themselves")
@@ -164,8 +186,9 @@ def _without_partner_there(found: Alignment, names: Names, here: _Held, there: _
         tries = [
             _twins(name, *other, part, tensor, partner)
             for part, tensor in tensors
-            for partner, other in embeddings
-            if may_be_tied(name) and _unlike(other[1], tensor) is None
+            if may_be_tied(name)
+            for partner, other in embeddings.get(tensor.shape, [])
+            if _unlike(other[1], tensor) is None
         ]
         _try(found, name, found.missing, tries)
     _note(found, buffers, "only in the safetensors file, which models compute themselves")
@@ -180,13 +203,18 @@ def _elements(part: Part, tensor: Tensor) -> tuple[object, ...]:
     return part.path, tensor.begin, tensor.dtype, tensor.shape, tensor.stride
 
 
-def _embeddings(held: _Held, names: Iterable[str]) -> list[tuple[str, tuple[Part, Tensor]]]:
-    found = sorted({name for name in names if may_be_tied(name)})
-    return [(name, entry) for name in found for entry in held.get(name, [])]
+def _embeddings(held: _Held, names: Iterable[str]) -> _Embeddings:
+    """By shape the tensors that others may be tied to, a few of each."""
+    found: _Embeddings = defaultdict(list)
+    for name in sorted({name for name in names if may_be_tied(name)}):
+        for part, tensor in held.get(name, []):
+            if len(found[tensor.shape]) < _CANDIDATES:
+                found[tensor.shape].append((name, (part, tensor)))
+    return found
 
 
 def _try(found: Alignment, name: str, otherwise: list[str], tries: list[Twins | None]) -> None:
-    possible = tuple(twins for twins in tries if twins is not None)[:_CANDIDATES]
+    possible = tuple(twins for twins in tries if twins is not None)
     if possible and len(found.tied) < _TRIED:
         found.tied.append(Tied(name, otherwise, possible))
     else:

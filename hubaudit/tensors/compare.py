@@ -44,6 +44,7 @@ def compare(
                 _whole(aligned, work)
             case _:
                 assert_never(depth)
+        _look_for(aligned, work)
     except Unreadable as error:
         work.break_off(str(error))
     _decide_tied(aligned, work)
@@ -85,6 +86,13 @@ def _all(aligned: Alignment) -> list[Twins]:
 def _leave_untouched(aligned: Alignment, work: _Work) -> None:
     if any(twins.is_cast for twins in aligned.twins):
         work.why = "the dtypes differ, perhaps by a cast: only the bytes can tell"
+
+
+def _look_for(aligned: Alignment, work: _Work) -> None:
+    """A file without a table is one that cannot be read, or one that is no such checkpoint."""
+    for part, why in aligned.untold:
+        work.why = work.why or f"{part.path}: {why}"
+        reader(part)(0, 1)
 
 
 def _whole(aligned: Alignment, work: _Work) -> None:
@@ -171,16 +179,19 @@ def _told(
         if twins in work.differing:
             one = TensorDifference(twins.name, work.differing[twins])
             differences.setdefault(twins.name, one)
+    untold = {part for part, _ in aligned.untold}
+    missing = () if untold.intersection(pickles) else tuple(sorted(aligned.missing))
+    extra = () if untold.intersection(safetensors) else tuple(sorted(aligned.extra))
     why = work.why or _why_not(aligned, pickles)
-    differs = bool(differences or aligned.missing or aligned.extra)
+    differs = bool(differences or missing or extra)
     return Comparison(
         pickle=pickles[0].path,
         safetensors=safetensors[0].path,
         result="differs" if differs else "not-compared" if why else "equal",
         depth=_DEPTHS[type(depth)],
         tensors=aligned.matched,
-        missing=tuple(sorted(aligned.missing)),
-        extra=tuple(sorted(aligned.extra)),
+        missing=missing,
+        extra=extra,
         differing=tuple(sorted(differences)),
         pickle_files=tuple(part.path for part in pickles),
         safetensors_files=tuple(part.path for part in safetensors),

@@ -47,11 +47,15 @@ def pairs(files: Sequence[RepoFile], documents: Mapping[str, bytes]) -> tuple[Pa
 def alone(
     files: Sequence[RepoFile], documents: Mapping[str, bytes], torch: Iterable[str]
 ) -> tuple[tuple[str, ...], ...]:
-    """The checkpoints among the files `torch`, each with its shards, that have no safetensors sibling."""
-    paired = {path for pair in pairs(files, documents) for path in pair.pickles}
-    lonely = set(torch) - paired
+    """The checkpoints among the files `torch`, each with its shards, that have no safetensors sibling.
+
+    An optimizer's state and the like are none.
+    """
     sets = _checkpoints([file.path for file in files], documents)
+    paired = {path for pair in pairs(files, documents) for path in pair.pickles}
+    lonely = {path for path in torch if not _is_state(PurePosixPath(path).name)} - paired
     found = [tuple(path for path in one.paths if path in lonely) for one in sets if one.is_pickle]
+    found += [(path,) for path in lonely.difference(*found)]
     return tuple(sorted(paths for paths in found if paths))
 
 
@@ -104,7 +108,7 @@ def _checkpoints(paths: Sequence[str], documents: Mapping[str, bytes]) -> list[_
 def _add_by_name(sets: dict[tuple[str, str, bool, str], set[str]], path: str) -> None:
     name = PurePosixPath(path)
     suffix = name.suffix.lower()
-    is_pickle = suffix in _PICKLES and not name.name.startswith(_NO_WEIGHTS)
+    is_pickle = suffix in _PICKLES and not _is_state(name.name)
     if not is_pickle and suffix != ".safetensors":
         return
     stem = name.name[: -len(suffix)]
@@ -115,6 +119,10 @@ def _add_by_name(sets: dict[tuple[str, str, bool, str], set[str]], path: str) ->
     else:
         stem = stem[: shard.start()] + stem[shard.end() :]
         sets[str(name.parent), stem, is_pickle, f"{suffix} {shard[1]}"].add(path)
+
+
+def _is_state(name: str) -> bool:
+    return name.startswith(_NO_WEIGHTS)
 
 
 def _weight_files(document: bytes) -> set[str]:

@@ -20,7 +20,7 @@ from hubaudit.source import OutOfReach
 from hubaudit.source.memory import MemorySource
 from hubaudit.tensors.compare import compare, gap
 from hubaudit.tensors.sample import Full, MetadataOnly, Sampling
-from hubaudit.tensors.table import Table
+from hubaudit.tensors.table import NotComparable, Table
 from hubaudit.tensors.twins import Part
 from tests.tensors.parts import Laid, floats, noise, part, pickle, safetensors, transposed
 
@@ -288,6 +288,52 @@ def test_a_pickle_without_tensors_is_not_compared() -> None:
     empty = Part("a.bin", MemorySource(b""), Table(()))
     done = compare([empty], safetensors(), Full())
     assert (done.result, done.why) == ("not-compared", "no tensors were found in the pickle")
+
+
+def untold(path: str, source: Any) -> Part:
+    """A file of which nothing can be told, as its table says it."""
+    return Part(path, source, Table((), (NotComparable("", "it is a tar archive"),)))
+
+
+@EVERY_DEPTH
+def test_a_file_of_which_nothing_can_be_told_makes_no_difference(depth: Any) -> None:
+    tar = untold("a.bin", MemorySource(b"tar"))
+    for here, there in (([tar], safetensors(*MODEL)), (pickle(*MODEL), [tar])):
+        done = compare(here, there, depth)
+        assert (done.result, done.why) == ("not-compared", "a.bin: it is a tar archive")
+        assert (done.missing, done.extra) == ((), ())
+        assert gap(done) is None
+
+
+@READING
+def test_with_a_shard_of_which_nothing_can_be_told_the_others_are_compared(depth: Any) -> None:
+    here = [*pickle(*MODEL[:2]), untold("2.bin", MemorySource(b"tar"))]
+    done = compare(here, safetensors(*MODEL), depth)
+    assert (done.result, done.missing, done.tensors_read) == ("not-compared", (), 2)
+    assert compare(here, safetensors(*trained_again()), depth).result == "differs"
+
+
+@EVERY_DEPTH
+def test_a_file_without_a_table_that_cannot_be_read_leaves_a_gap(depth: Any) -> None:
+    there = untold("a.safetensors", Failing(safetensors(*MODEL)[0], FileUnavailable("it changed")))
+    done = compare(pickle(*MODEL), [there], depth)
+    assert (done.result, done.missing, done.extra) == ("not-compared", (), ())
+    assert gap(done) is not None
+
+
+def test_a_name_in_very_many_shards_is_not_compared_in_all_of_them() -> None:
+    here = [part(f"{n}.bin", MODEL[2]) for n in range(50)]
+    done = compare(here, safetensors(MODEL[2]), Full())
+    assert (done.result, done.not_comparable) == ("not-compared", (MODEL[2].name,))
+    assert "50 files" in done.why
+
+
+def test_very_many_tensors_that_may_be_tied_cost_little() -> None:
+    one = floats("w", 2)
+    heads = [replace(one, name=f"{n}.lm_head.weight") for n in range(20_000)]
+    embeddings = [replace(one, name=f"{n}.wte.weight") for n in range(20_000)]
+    done = compare(pickle(*heads, *embeddings), safetensors(*embeddings), Sampling())
+    assert len(done.extra) == 20_000 - 8
 
 
 @READING

@@ -160,3 +160,8 @@ def test_checkpoints_without_a_sibling_are_told_apart() -> None:
     listed = files(*shards, "best.pt", "best.safetensors", "last.pt", "notes.bin")
     torch = [*shards, "best.pt", "last.pt"]
     assert alone(listed, {}, torch) == (("last.pt",), shards)
+
+
+def test_a_checkpoint_of_any_name_may_be_alone_and_an_optimizers_state_is_none() -> None:
+    listed = files("model.pkl", "weights", "optimizer.pt", "training_args.bin")
+    assert alone(listed, {}, [file.path for file in listed]) == (("model.pkl",), ("weights",))
