@@ -59,8 +59,8 @@ def explain(
     `hubaudit explain incident`: what to do if a file with a critical finding was loaded.
 
     `hubaudit explain TARGET::FILE::MEMBER`: what the pickle imports and calls, in order, each name
-    marked as inert, dangerous or unlisted. Without MEMBER all pickles of the file. It decides nothing:
-    the exit code is 0 whatever is shown.
+    marked as inert, dangerous or unlisted. Without MEMBER all pickles of the file. The exit code is 0
+    whatever is shown.
     """
     check_cassette([topic], record, replay)
 

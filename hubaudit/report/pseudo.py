@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from heapq import merge
 from operator import attrgetter
@@ -20,7 +20,7 @@ from hubaudit.model import NameClass
 from hubaudit.pvm.render import Bounds, render, spelled
 from hubaudit.pvm.values import Call, ComputedImport, Global, Mapping, Trace, Value
 from hubaudit.rules.names import Catalogue
-from hubaudit.rules.uses import NameUse, judge
+from hubaudit.rules.uses import NameUse, judge_each
 
 _MAKE_NOTHING = frozenset({"BUILD", "APPENDS", "SETITEMS"})
 _LOOKED_AT = 64  # arguments of a call, for names: one tuple can be the arguments of every call
@@ -99,8 +99,7 @@ def programs(
 ) -> Iterator[Pseudo | LeftOut]:
     """The program of each pickle in a file, in order, and how many pickles were left out."""
     shown = notable = left_out = 0
-    for pickle in contents.pickles:
-        uses = judge(catalogue, replace(contents, pickles=(pickle,)))
+    for pickle, uses in zip(contents.pickles, judge_each(catalogue, contents), strict=True):
         most = len(contents.pickles) if extent.pickles is None else extent.pickles
         if shown < most:
             shown += 1

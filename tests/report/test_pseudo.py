@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -245,3 +246,24 @@ def test_the_json_form_is_ascii_and_parses(data: bytes) -> None:
         assert shown.isascii()
         assert "\x7f" not in shown
         json.loads(shown)
+
+
+REAL = Path(__file__).parents[1] / "fixtures/real"
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in REAL.iterdir() if path.is_dir()))
+def test_files_of_real_libraries_are_shown_to_their_end(folder: str) -> None:
+    for path in sorted(path for path in (REAL / folder).rglob("*") if path.is_file())[:8]:
+        contents = read_file(MemorySource(path.read_bytes()))
+        for program in programs(contents, load_catalogue(), EVERYTHING):
+            assert isinstance(program, Pseudo)
+            *_, last = program.lines
+            assert isinstance(last, Line)
+            assert last.code.startswith(("return", "}", "]"))
+
+
+def test_a_name_that_only_a_nested_pickle_has_is_shown_where_that_is() -> None:
+    inner = assemble(("PROTO", 2), *SYSTEM, "STOP")
+    shown = text(assemble(("PROTO", 3), ("BINBYTES", inner), "STOP"))
+    assert "# @7 — protocol 2, " in shown
+    assert shown.index("return b'") < shown.index("from os import system")
