@@ -23,6 +23,7 @@ from hubaudit.model import LoadRole
 _LOADER = "diffusers"
 _PREFIXES = "diffusion_pytorch_model|pytorch_model|model|weights"
 _SUFFIXES = "bin|safetensors|onnx|pb"
+_STEMS = tuple(_PREFIXES.split("|"))
 _SHARD = r"\d{5}-of-\d{5}"
 # `filter_model_files`: a folder with one of these is taken for a model's.
 _MODEL_SUFFIXES = (".bin", ".safetensors", ".onnx", ".pb", ".flashpack")
@@ -72,6 +73,8 @@ def _place_single(repo: Repository, folder: str, options: LoadOptions, roles: Ro
             roles.give_all(paths, LoadRole.FALLBACK, "diffusers takes it without variant=")
     pickled = find(repo, folder, [add_variant(name, options.variant) for name in _PICKLED])
     place_by_options(roles, safe, pickled, _LOADER, options)
+    if options.variant is None and not safe and not pickled:
+        _place_variants(repo, folder, roles)
     _place_texts(repo, folder, roles)
 
 
@@ -97,6 +100,9 @@ def _place_pipeline(
     for path in sorted(usable):
         _place_usable(repo, path, parts, roles)
     _place_unused(repo, usable, with_weights, safe, options, roles)
+    for folder in sorted(with_weights - {split(path)[0] for path in usable}):
+        if options.variant is None:
+            _place_variants(repo, folder, roles)
     for component in sorted(parts):
         _place_component(repo, component, component in with_weights, roles)
     _place_code(repo, index, parts, code)
@@ -209,6 +215,14 @@ def _place_unused(
                 other = "safetensors" if safe else "pickled"
                 reason = f"diffusers takes the {other} files; it takes this one if one of them is missing"
                 roles.give(path, LoadRole.FALLBACK, reason)
+
+
+def _place_variants(repo: Repository, folder: str, roles: Roles) -> None:
+    """Without a file of the usual name, a load has to ask for some variant."""
+    for name in repo.names_in(folder):
+        path = join(folder, name)
+        if _is_weight(path) and name.startswith(_STEMS):
+            roles.give(path, LoadRole.LOADED, "only variants are there, and diffusers takes one")
 
 
 def _is_default(name: str, options: LoadOptions) -> bool:

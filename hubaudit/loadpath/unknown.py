@@ -52,6 +52,8 @@ def _place(repo: Repository, path: str, reason: str, roles: Roles) -> None:
         roles.give(path, LoadRole.CODE, f"{reason}; it runs if it is imported")
     elif repo.may_execute(path) or path.endswith(_WEIGHTS):
         roles.give(path, LoadRole.LOADED, reason)
+    else:
+        roles.give(path, LoadRole.NEVER, "nothing in it can run, and no known library asks for it")
 
 
 def _second_choices(repo: Repository) -> dict[str, str]:

@@ -231,6 +231,12 @@ def test_one_part_without_safetensors_makes_a_pipeline_load_every_pickle() -> No
     assert "use_safetensors" not in found.arguments
 
 
+def test_of_a_pipeline_with_nothing_but_variants_a_variant_is_loaded() -> None:
+    names = "unet/diffusion_pytorch_model.fp16.bin unet/diffusion_pytorch_model.fp16.safetensors"
+    found = planned(names, {"model_index.json": INDEX})
+    assert {found.roles[name] for name in names.split()} == {LOADED}
+
+
 def test_files_that_the_pipeline_ignores_do_not_count_as_safetensors() -> None:
     ignoring = INDEX | {"_ignore_files": ["unet/diffusion_pytorch_model.safetensors"]}
     found = planned(UNET, {"model_index.json": ignoring})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,30 @@ class Recorded:
         return {path for path, role in self.plan.roles.items() if role in roles}
 
 
-def _recorded() -> list[Any]:
+def _recorded(fits: Callable[[dict[str, Any]], bool] = lambda _: True) -> list[Any]:
     found = []
     for path in sorted(RECORDED.glob("*.json")):
         library = json.loads(path.read_text(encoding="utf-8"))
-        for case in library["cases"]:
+        for case in filter(fits, library["cases"]):
             name = f"{library['library']}-{library['version']}-{case['name']}"
             found.append(pytest.param(case, id=name))
     return found
+
+
+def _is_exact(case: dict[str, Any]) -> bool:
+    """Loaded, and not one of those of which more is said for a reason."""
+    return case["error"] is None and case["name"] not in MORE_IS_SAID
+
+
+def _is_advised(case: dict[str, Any]) -> bool:
+    return case["as_advised"] is not None
+
+
+def _takes_safetensors(case: dict[str, Any]) -> bool:
+    if not _is_advised(case):
+        return False
+    arguments = case["as_advised"]["arguments"]
+    return bool({**arguments, **arguments.get("model_kwargs", {})}.get("use_safetensors"))
 
 
 @pytest.fixture(params=_recorded())
@@ -68,11 +85,8 @@ def test_what_was_requested_is_not_called_never(recorded: Recorded) -> None:
     assert {path: recorded.plan.reasons[path] for path in wrong} == {}
 
 
+@pytest.mark.parametrize("recorded", _recorded(_is_exact), indirect=True)
 def test_every_weight_file_called_loaded_was_downloaded(recorded: Recorded) -> None:
-    if recorded.case["error"] is not None:
-        pytest.skip("the library refused, so that it did not come to the weights")
-    if recorded.case["name"] in MORE_IS_SAID:
-        pytest.skip(MORE_IS_SAID[recorded.case["name"]])
     said = recorded.having(LoadRole.LOADED)
     weights = {path for path in said if path.endswith((".bin", ".safetensors", ".gguf", ".pkl"))}
     assert weights <= recorded.paths("downloaded"), recorded.plan.reasons
@@ -98,6 +112,23 @@ def test_what_only_a_training_opens_was_not_requested(recorded: Recorded) -> Non
 
 def test_other_repositories_that_were_asked_are_named(recorded: Recorded) -> None:
     assert recorded.paths("other_repositories") <= set(recorded.plan.bases)
+
+
+@pytest.mark.parametrize("recorded", _recorded(_is_advised), indirect=True)
+def test_the_advised_arguments_load_what_the_usual_ones_load(recorded: Recorded) -> None:
+    advised = recorded.case["as_advised"]
+    assert dict(recorded.plan.arguments) == advised["arguments"]
+    own_code = LoadRole.CODE in {recorded.plan.roles[path] for path in recorded.paths("files")}
+    refused = recorded.case["error"] is not None or own_code
+    assert (advised["error"] is None) or refused
+
+
+@pytest.mark.parametrize("recorded", _recorded(_takes_safetensors), indirect=True)
+def test_the_advised_arguments_open_no_pickle_that_can_be_done_without(recorded: Recorded) -> None:
+    advised = recorded.case["as_advised"]
+    taken = {path for path in advised["downloaded"] if path.endswith(".bin")}
+    named = {path for path in taken if "weights.bin" in path or path.startswith("2_Dense/")}
+    assert taken == named, "an index or a module without a choice took it, nothing else"
 
 
 def test_every_file_has_a_role_and_a_reason(recorded: Recorded) -> None:
