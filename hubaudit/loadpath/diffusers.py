@@ -82,16 +82,8 @@ def _place_pipeline(
     repo: Repository, options: LoadOptions, code: dict[str, str], roles: Roles
 ) -> None:
     index = repo.object_at(MODEL_INDEX)
-    components = [key for key, value in index.items() if isinstance(value, list)]
-    if MODEL_INDEX in repo.unread:  # then any folder may be a component
-        components = sorted({split(path)[0] for path in repo.files if path.count("/") == 1})
-    parts = {
-        name
-        for name in components
-        if name not in _NO_PARTS and _is_folder(name, roles) and repo.below(name)
-    }
-    ignored = index.get("_ignore_files")
-    names = repo.files.keys() - set(_texts_of(ignored))
+    parts = _parts(repo, index, roles)
+    names = repo.files.keys() - set(_texts_of(index.get("_ignore_files")))
     with_weights = {split(path)[0] for path in names if path.endswith(_MODEL_SUFFIXES)} & parts
     safe = options.use_safetensors == "true" or (
         options.use_safetensors == "auto" and _all_safe(names, with_weights, options.variant)
@@ -100,15 +92,23 @@ def _place_pipeline(
     for path in sorted(usable):
         _place_usable(repo, path, parts, roles)
     _place_unused(repo, usable, with_weights, safe, options, roles)
-    for folder in sorted(with_weights - {split(path)[0] for path in usable}):
-        if options.variant is None:
+    if options.variant is None:
+        for folder in sorted(with_weights - {split(path)[0] for path in usable}):
             _place_variants(repo, folder, roles)
     for component in sorted(parts):
         _place_component(repo, component, component in with_weights, roles)
     _place_code(repo, index, parts, code)
-    roles.give_all(
-        [path for path in _AT_THE_ROOT if repo.has(path)], LoadRole.LOADED, "diffusers reads it"
-    )
+    read = [path for path in _AT_THE_ROOT if repo.has(path)]
+    roles.give_all(read, LoadRole.LOADED, "diffusers reads it")
+
+
+def _parts(repo: Repository, index: Mapping[str, object], roles: Roles) -> set[str]:
+    """The folders of the components that have files."""
+    if MODEL_INDEX in repo.unread:  # then any folder may be a component
+        return {folder for folder in repo.folders if folder and "/" not in folder}
+    named = [key for key, value in index.items() if isinstance(value, list)]
+    folders = [key for key in named if key not in _NO_PARTS and _is_folder(key, roles)]
+    return {folder for folder in folders if repo.below(folder)}
 
 
 def _is_folder(name: str, roles: Roles) -> bool:

@@ -31,8 +31,8 @@ class Roles:
             self.give(path, role, reason)
 
     def add(self, other: Roles) -> None:
-        """Another library's roles; its arguments only where this one has none of the name."""
+        """Another library's findings. The arguments stay those of the library that was first."""
         for path, (role, reason) in other.given.items():
             self.give(path, role, reason)
-        self.problems += [one for one in other.problems if one not in self.problems]
+        self.problems += other.problems
         self.bases |= other.bases
