@@ -322,12 +322,13 @@ def _pairs_in(args: tuple[Value, ...]) -> list[Value] | None:
 
 
 def _of_pairs(flat: Iterable[Value]) -> list[tuple[str, Value]]:
-    """As a dict keeps them: the first of equal keys in its place, with the value of the last."""
+    """As a dict keeps them: the first of equal keys, with the value of the last."""
     items = iter(flat)
     kept: dict[tuple[str, str], tuple[str, Value]] = {}
     for at, (key, value) in enumerate(zip(items, items, strict=True)):
         identity, text = _key(key, at)
-        kept[identity] = (text, value)
+        first_text, _ = kept.get(identity, (text, None))
+        kept[identity] = (first_text, value)
     return list(kept.values())
 
 
