@@ -18,9 +18,10 @@ from hubaudit.errors import FileUnavailable, HubUnreachable
 from hubaudit.model import Comparison
 from hubaudit.source import OutOfReach
 from hubaudit.source.memory import MemorySource
+from hubaudit.source.remote import RemoteSource
 from hubaudit.tensors.compare import compare, gap
 from hubaudit.tensors.sample import Full, MetadataOnly, Sampling
-from hubaudit.tensors.table import NotComparable, Table
+from hubaudit.tensors.table import NotComparable, Table, Tensor
 from hubaudit.tensors.twins import Part
 from tests.tensors.parts import Laid, floats, noise, part, pickle, safetensors, transposed
 
@@ -433,6 +434,31 @@ def test_a_sample_is_within_its_budget_on_both_sides() -> None:
     for source in (read_here, read_there):
         assert 8 <= len(source.reads) <= 16
         assert all(length <= 64 * 1024 for _, length in source.reads)
+
+
+def remote(path: str, begin: int, names: Sequence[str], fetched: list[int]) -> Part:
+    """A file of tensors of 8 MB, all zeros, whose fetches are counted."""
+
+    def fetch(start: int, end: int) -> bytes:
+        fetched.append(end - start)
+        return bytes(end - start)
+
+    rows = []
+    for name in names:
+        rows.append(Tensor(name, "F32", (2048, 1024), (1024, 1), begin, (begin, begin + (1 << 23))))
+        begin += 1 << 23
+    return Part(path, RemoteSource(begin, fetch), Table(tuple(rows)))
+
+
+def test_a_sample_of_two_files_of_a_gigabyte_takes_32_requests_and_800_kb() -> None:
+    names, fetched = [f"w{n}" for n in range(120)], list[int]()
+    here = remote("a.bin", 40_000, names, fetched)
+    there = remote("a.safetensors", 20_001, names[::-1], fetched)
+    done = compare([here], [there], Sampling())
+    assert (done.result, done.bytes_total) == ("equal", 120 << 23)
+    assert done.bytes_read == 16 * 16 * 1024
+    assert len(fetched) <= 32
+    assert sum(fetched) <= 800_000
 
 
 def test_a_sample_of_shards_reads_each_file_within_its_budget() -> None:
