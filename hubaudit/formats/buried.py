@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from heapq import merge
 
 from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.place import Effort
 from hubaudit.formats.plausible import is_evident
 from hubaudit.formats.raw import read_pickles
 from hubaudit.pvm.machine import interpret
@@ -19,14 +20,6 @@ from hubaudit.pvm.values import StopKind, Trace
 from hubaudit.source import OutOfReach, Source
 from hubaudit.source.memory import MemorySource
 
-# Bytes that are searched: 1 to 3 s. No library is known to write so many that belong to nothing.
-MAX_SEARCHED = 256 << 20
-# Beginnings that are looked at: 2 s. In a gigabyte of random bytes there are 1,200,000.
-MAX_LOOKS = 4_000_000
-# Those of them that are tried: 4 s. In a gigabyte of random bytes there are 14,000.
-MAX_TRIES = 100_000
-MAX_TRIED = 16 << 20  # bytes that are interpreted in tries, and of what is found: 2 to 8 s
-MAX_FOUND = 1000
 _LOOK = 4096  # bytes that are tried at first: what imports something mostly does so in them
 _LONG_LOOK = 128 * 1024  # bytes that are tried then, if there were opcodes to their end
 _STEP = 1 << 20
@@ -53,32 +46,33 @@ _TWO_TEXTS = 600  # bytes at most from a module's name to the STACK_GLOBAL that 
 _RECALLS = frozenset(b"ghj")  # GET, BINGET, LONG_BINGET
 
 
-def read_buried(source: Source, member: str | None, start: int, end: int) -> Contents:
+def read_buried(
+    source: Source, member: str | None, start: int, end: int, effort: Effort
+) -> Contents:
     """The pickles between bytes `start` and `end` (not included) that import something.
 
     Nothing else is in what it returns but gaps: where one breaks off, as ever, and if not all of the bytes
-    were searched.
+    were searched, because that would cost more `effort` than is left for the file.
     """
-    search = _Search(source, member)
+    search = _Search(source, member, effort)
+    reached = min(end, start + effort.left)
     try:
-        search.run(start, min(end, start + MAX_SEARCHED))
-        if end - start > MAX_SEARCHED and source.read(start + MAX_SEARCHED, 1):
-            search.give_up(
-                f"only {MAX_SEARCHED:,} of the bytes that belong to nothing are searched"
-            )
+        search.run(start, reached)
+        if reached < end and source.read(reached, 1):
+            said = f"only {effort.most:,} of the bytes that belong to nothing are searched"
+            search.give_up(said)
     except OutOfReach as error:
         search.give_up(str(error))
+    effort.left -= max(0, min(reached, source.size) - start)
     return search.found
 
 
 class _Search:
-    def __init__(self, source: Source, member: str | None) -> None:
+    def __init__(self, source: Source, member: str | None, effort: Effort) -> None:
         self.found = Contents(Format.PICKLE)
         self._source = source
         self._member = member
-        self._looks = 0
-        self._tries = 0
-        self._tried = 0  # bytes
+        self._effort = effort
 
     def give_up(self, why: str) -> None:
         self.found += Contents(Format.PICKLE, gaps=(Gap(self._member, why),))
@@ -88,25 +82,19 @@ class _Search:
         for at in range(start, end, _STEP):
             base = max(start, at - _BEFORE)
             data = self._source.read(base, min(end, at + _STEP + _LONG_LOOK) - base)
-            self._looks += _cost(data)
-            self._check()
+            self._effort.looks += _cost(data)
+            self._effort.check()
             for place in _beginnings(data, at - base, at - base + _STEP):
-                self._check()
+                self._effort.check()
                 begin = self._begin(data, place) if base + place >= known else None
                 if begin is not None:
                     known = self._read(base + begin)
             if len(data) < at - base + _STEP:
                 return
 
-    def _check(self) -> None:
-        """Raises OutOfReach when more was done than an honest file asks for."""
-        tries = self._tries > MAX_TRIES or self._tried > MAX_TRIED
-        if tries or self._looks > MAX_LOOKS or len(self.found.pickles) >= MAX_FOUND:
-            raise OutOfReach("too much of it begins like a pickle to try all of that")
-
     def _begin(self, data: bytes, place: int) -> int | None:
         """Where in `data` the pickle begins of which something stands at `place`."""
-        self._looks += 1
+        self._effort.looks += 1
         if data[place] in _TEXT_OPCODES and not _is_module(data, place):
             return None
         trace = self._try(data, place)
@@ -124,8 +112,8 @@ class _Search:
         for length in (_LOOK, _LONG_LOOK):
             look = MemorySource(data[place : place + length])
             trace = interpret(look)
-            self._tries += 1
-            self._tried += trace.end
+            self._effort.tries += 1
+            self._effort.tried += trace.end
             if is_evident(trace) or trace.stop.kind is not StopKind.TRUNCATED or look.size < length:
                 break
         return trace
@@ -134,10 +122,11 @@ class _Search:
         """Reads what begins there, and what follows that. Returns where to search on."""
         read = read_pickles(self._source, self._member, start=begin)
         self.found += Contents(Format.PICKLE, read.pickles, (), read.gaps)
+        self._effort.found += len(read.pickles)
         end = 1 + max(pickle.trace.stop.offset for pickle in read.pickles)
         if read.trailing:
             end = read.trailing[0].offset
-        self._tried += end - begin
+        self._effort.tried += end - begin
         return end
 
 

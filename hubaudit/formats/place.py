@@ -20,6 +20,35 @@ MAX_HELD = 64 << 20
 # archives, all of small pickles: 15 s.
 MAX_REPEATED = 4 << 20
 
+# Bytes that are searched for pickles because nothing accounts for them: 1 to 3 s. No library is known to
+# write so many.
+MAX_SEARCHED = 256 << 20
+MAX_SEARCHED_REMOTE = 8 << 20  # of a file that lies elsewhere: one request
+# Places that are looked at in the search: 2 s. In a gigabyte of random bytes there are 1,200,000.
+MAX_LOOKS = 4_000_000
+# Those of them that are tried: 4 s. In a gigabyte of random bytes there are 14,000.
+MAX_TRIES = 100_000
+MAX_TRIED = 16 << 20  # bytes that are interpreted in tries, and of what is found: 2 to 8 s
+MAX_FOUND = 1000
+
+
+class Effort:
+    """What the search for pickles in other bytes costs, in one file."""
+
+    def __init__(self, reach: int = MAX_SEARCHED) -> None:
+        self.most = reach  # bytes
+        self.left = reach
+        self.looks = 0
+        self.tries = 0
+        self.tried = 0  # bytes
+        self.found = 0
+
+    def check(self) -> None:
+        """Raises OutOfReach when more was done than an honest file asks for."""
+        tries = self.tries > MAX_TRIES or self.tried > MAX_TRIED
+        if tries or self.looks > MAX_LOOKS or self.found >= MAX_FOUND:
+            raise OutOfReach("too much of it begins like a pickle to try all of that")
+
 
 class Budget:
     """What is left of `MAX_UNPACKED` for one file. Shared by everything inside it."""
@@ -27,6 +56,7 @@ class Budget:
     def __init__(self, unpacked: int = MAX_UNPACKED, depth: int = MAX_DEPTH) -> None:
         self.most = unpacked
         self.depth = depth
+        self.effort = Effort()
         self._left = unpacked
         self._repeats_left = MAX_REPEATED
 

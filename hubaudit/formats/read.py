@@ -10,7 +10,7 @@ from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind,
 from hubaudit.formats.extras import read_7z
 from hubaudit.formats.nested import read_nested
 from hubaudit.formats.numpy import read_numpy
-from hubaudit.formats.place import MAX_DEPTH, Budget, Place
+from hubaudit.formats.place import MAX_DEPTH, MAX_SEARCHED_REMOTE, Budget, Effort, Place
 from hubaudit.formats.plausible import is_evident
 from hubaudit.formats.raw import read_pickles, read_uncertain
 from hubaudit.formats.safetensors import read_safetensors
@@ -21,6 +21,7 @@ from hubaudit.formats.zip import read_zip
 from hubaudit.formats.zip_index import read_index
 from hubaudit.pvm.values import StopKind
 from hubaudit.source import OutOfReach, Source
+from hubaudit.source.remote import RemoteSource
 
 # Formats with nothing but pickles and numbers in them.
 READERS: dict[Format, Callable[[Source, str | None], Contents]] = {
@@ -64,12 +65,12 @@ def read_file(source: Source, depth: int = MAX_DEPTH) -> Contents:
 
 def read_contents(source: Source, format_: Format, depth: int = MAX_DEPTH) -> Contents:
     """What is in a file that `sniff` took for `format_`."""
-    return _read_whole(source, format_, Place(_read_member, Budget(depth=depth)))
+    return _read_whole(source, format_, Place(_read_member, _budget(source, depth)))
 
 
 def read_promised(source: Source, depth: int = MAX_DEPTH) -> Contents:
     """What is in a file whose name promises a pickle, so that somebody will unpickle it."""
-    place = Place(_read_promised_member, Budget(depth=depth))
+    place = Place(_read_promised_member, _budget(source, depth))
     contents = _read_whole(source, sniff(source.read(0, HEAD_SIZE), source.size), place)
     if contents.format in (Format.DATA, Format.TEXT):
         return _as_promised(source, contents, place)
@@ -79,6 +80,13 @@ def read_promised(source: Source, depth: int = MAX_DEPTH) -> Contents:
         # it may be no archive or compressed file at all, for all that it begins like one
         return contents + _buried(source, place, 0, source.size)
     return contents
+
+
+def _budget(source: Source, depth: int) -> Budget:
+    budget = Budget(depth=depth)
+    if isinstance(source, RemoteSource):
+        budget.effort = Effort(MAX_SEARCHED_REMOTE)
+    return budget
 
 
 def _read_whole(source: Source, format_: Format, place: Place) -> Contents:
@@ -184,7 +192,7 @@ def _unaccounted(source: Source, contents: Contents) -> Iterator[tuple[int, int]
 
 
 def _buried(source: Source, place: Place, start: int, end: int) -> Contents:
-    found = read_buried(source, place.member, start, end)
+    found = read_buried(source, place.member, start, end, place.budget.effort)
     return found + read_nested(source, found, place)
 
 

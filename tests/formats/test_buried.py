@@ -13,14 +13,16 @@ import pytest
 import hubaudit
 from hubaudit.demo.assemble import Instruction, assemble
 from hubaudit.demo.checkpoints import floats, state_dict, torch_legacy
-from hubaudit.formats import buried
+from hubaudit.formats import buried, place
 from hubaudit.formats.buried import read_buried
 from hubaudit.formats.contents import Contents, Format
+from hubaudit.formats.place import MAX_SEARCHED_REMOTE, Effort
 from hubaudit.formats.read import read_file, read_promised
 from hubaudit.formats.sniff import HEAD_SIZE
 from hubaudit.formats.torch_legacy import read_torch_legacy
 from hubaudit.model import Verdict
 from hubaudit.source.memory import MemorySource
+from hubaudit.source.remote import RemoteSource
 from tests.formats.containers import INERT, PAYLOAD, npy, zipped
 
 SYSTEM = ("os", "system")
@@ -69,7 +71,7 @@ def promised(data: bytes) -> Contents:
 
 
 def searched(data: bytes) -> Contents:
-    return read_buried(MemorySource(data), None, 0, len(data))
+    return read_buried(MemorySource(data), None, 0, len(data), Effort())
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
@@ -186,14 +188,34 @@ def test_of_what_begins_like_pickles_all_over_not_all_is_tried(
 ) -> None:
     """By the real limits, which are a hundred times these, that takes up to five seconds."""
     for limit in ("MAX_LOOKS", "MAX_TRIES", "MAX_TRIED"):
-        monkeypatch.setattr(buried, limit, getattr(buried, limit) // 100)
+        monkeypatch.setattr(place, limit, getattr(place, limit) // 100)
     assert "too much of it begins like a pickle" in searched(data).gaps[-1].why
 
 
-def test_more_than_is_searched_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buried, "MAX_SEARCHED", 1000)
-    assert not searched(bytes(1000)).gaps
-    assert "only 1,000 of the bytes" in searched(bytes(1001)).gaps[0].why
+def test_more_than_is_searched_is_a_gap() -> None:
+    effort = Effort(1000)
+    assert not read_buried(MemorySource(bytes(900)), None, 0, 900, effort).gaps
+    gaps = read_buried(MemorySource(bytes(900)), None, 0, 900, effort).gaps
+    assert "only 1,000 of the bytes" in gaps[0].why
+
+
+def test_all_members_of_an_archive_are_searched_with_one_effort(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(place, "MAX_TRIES", 50)
+    junk = b"\xff" + b"\x80\x02N" * 30
+    assert not searched(junk).gaps
+    gaps = promised(zipped({f"{n}.pkl": junk for n in range(3)})).gaps
+    assert [gap.member for gap in gaps if "too much" in gap.why][:2] == ["1.pkl", "2.pkl"]
+
+
+def test_of_a_file_that_lies_elsewhere_less_is_searched() -> None:
+    data = b"\xff" * MAX_SEARCHED_REMOTE + bytes(10) + PAYLOAD
+    far = RemoteSource(len(data), lambda start, end: data[start:end])
+    contents = read_promised(far)
+    assert not contents.pickles
+    assert any("8,388,608 of the bytes" in gap.why for gap in contents.gaps)
+    assert SYSTEM in imports(promised(data))
 
 
 @pytest.mark.parametrize(
