@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hubaudit.loadpath.documents import ADAPTER_CONFIG
-from hubaudit.loadpath.names import is_index
 from hubaudit.loadpath.paths import join, resolve, show, split
 from hubaudit.loadpath.repository import Problem, Repository
 from hubaudit.loadpath.roles import Roles
@@ -58,7 +57,7 @@ def _reference(document: str, text: str) -> Reference:
     return Reference(document, other if dashes else None, local.rpartition(".")[0] or local)
 
 
-def place_code(repo: Repository, roles: Roles, named: dict[str, str]) -> bool:
+def place_code(repo: Repository, folder: str, roles: Roles, named: dict[str, str]) -> bool:
     """Gives every Python file its role; whether the load needs code of a repository at all.
 
     `named`: path → reason, of files that a library's own rules found. A module can import its
@@ -75,8 +74,8 @@ def place_code(repo: Repository, roles: Roles, named: dict[str, str]) -> bool:
         reason = "the configuration takes classes from Python code"
     elif runs_by_name(repo):
         reason = "handler.py or custom_generate may import it"
-    elif unread := [path for path in repo.unread if not is_index(split(path)[1])]:
-        reason = f"{min(unread)} could not be read and may name it"
+    elif unread := repo.unread_configs(folder):
+        reason = f"{unread[0]} could not be read and may name it"
     for path in repo.paths:
         if path.endswith(".py"):
             _place_python(roles, path, named, reason)

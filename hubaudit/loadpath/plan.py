@@ -10,7 +10,7 @@ from hubaudit.formats.contents import Format
 from hubaudit.loadpath.code import place_base, place_code, runs_by_name
 from hubaudit.loadpath.diffusers import place_diffusers
 from hubaudit.loadpath.documents import ADAPTER_CONFIG, CONFIG, MODEL_INDEX, MODULES, relevant
-from hubaudit.loadpath.names import is_index, is_training_state
+from hubaudit.loadpath.names import is_training_state
 from hubaudit.loadpath.options import LoadOptions
 from hubaudit.loadpath.paths import join, split
 from hubaudit.loadpath.repository import Problem, Repository, open_repository
@@ -152,10 +152,10 @@ def _place_rest(
     for folder in sorted({options.folder, *_adapter_folders(repo)}):
         place_base(repo, roles, folder)
     doubt = ""
-    if place_code(repo, roles, code) or runs_by_name(repo):
+    if place_code(repo, options.folder, roles, code) or runs_by_name(repo):
         doubt = "the repository's own code may open it, if that is trusted"
-    elif unread := [path for path in repo.unread if not is_index(split(path)[1])]:
-        doubt = f"{min(unread)} could not be read and may name it"
+    elif unread := repo.unread_configs(options.folder):
+        doubt = f"{unread[0]} could not be read and may name it"
     if "none" not in libraries:
         place_named(repo, roles)
     for path in repo.paths if doubt else ():

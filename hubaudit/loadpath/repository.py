@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hubaudit.formats.contents import Format
-from hubaudit.loadpath.names import shard_family
+from hubaudit.loadpath.names import is_index, shard_family
 from hubaudit.loadpath.paths import short, show, split
 from hubaudit.model import RepoFile
 from hubaudit.selection import can_execute
@@ -68,6 +68,12 @@ class Repository:
         """The paths in `folder` that are named as shards of `stem`, with what follows the numbers."""
         return self.families.get((folder, stem, suffix), ())
 
+    def unread_configs(self, folder: str) -> list[str]:
+        """The unread documents, indexes aside, that a load of `folder` may go by."""
+        parts = {"model_index.json", "modules.json"} & self.files.keys()
+        configs = [path for path in self.unread if not is_index(split(path)[1])]
+        return sorted(path for path in configs if parts or split(path)[0] == folder)
+
     def object_at(self, path: str) -> Mapping[str, Any]:
         """The document if it is a JSON object, else an empty one."""
         found = self.documents.get(path)
@@ -98,8 +104,10 @@ def open_repository(
         problems += [Problem(path, complaint, kind) for complaint in complaints]
     unread = frozenset(path for path in expected if path not in parsed)
     missing = unread - documents.keys()
-    for path in missing:
-        problems.append(Problem(path, "it was not read, so what it names is not known", "unread"))
+    if missing:
+        more = f", and {len(missing) - 1} more were not" if len(missing) > 1 else ""
+        message = f"it was not read{more}, so what it names is not known"
+        problems.append(Problem(min(missing), message, "unread"))
     by_path = {file.path: file for file in sorted(files, key=lambda file: file.path)}
     paths = tuple(by_path)
     folders, families = _group(paths)

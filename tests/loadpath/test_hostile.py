@@ -161,8 +161,8 @@ def test_whatever_the_documents_say_every_file_has_a_role_and_nothing_raises(
     assert all(json.dumps(value) for value in found.arguments.values())
 
 
-@given(st.sampled_from(PATHS.split()), DOCUMENTS)
-def test_a_document_that_is_there_but_unseen_never_makes_a_pickle_less_dangerous(
+@given(st.sampled_from([path for path in PATHS.split() if "/" not in path]), DOCUMENTS)
+def test_a_document_of_the_model_that_is_unseen_never_makes_a_pickle_less_dangerous(
     path: str, document: object
 ) -> None:
     danger = ["never", "fallback", "code", "loaded"]

@@ -406,3 +406,11 @@ def test_many_documents_do_not_displace_those_at_the_root() -> None:
 def test_large_documents_are_not_wanted() -> None:
     files = [RepoFile("config.json", 2 << 20), RepoFile(SHARDED, MOST_BYTES_OF_AN_INDEX + 1)]
     assert wanted(files) == ()
+
+
+def test_documents_of_folders_that_are_not_loaded_leave_no_doubt() -> None:
+    names = "model.safetensors other.pkl train.py checkpoint-1/config.json checkpoint-2/config.json"
+    found = planned(names, BERT)
+    assert (found.roles["other.pkl"], found.roles["train.py"]) == (NEVER, NEVER)
+    assert len(messages(found, "checkpoint-1/config.json")) == 1
+    assert len(found.problems) == 1
