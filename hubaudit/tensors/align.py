@@ -38,6 +38,7 @@ class Alignment:
     """
 
     matched: int = 0  # names with a partner
+    turns: int = 1
     twins: list[Twins] = field(default_factory=list)
     tied: list[Tied] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -52,14 +53,14 @@ _Held = dict[str, list[tuple[Part, Tensor]]]
 _Embeddings = dict[tuple[int, ...], list[tuple[str, tuple[Part, Tensor]]]]
 
 
-def align(pickles: Sequence[Part], safetensors: Sequence[Part]) -> Alignment:
-    """Find every tensor's partner."""
+def align(pickles: Sequence[Part], safetensors: Sequence[Part], turn: int = 0) -> Alignment:
+    """Find every tensor's partner. `turn` as of `names.match`; `Alignment.turns` says how many there are."""
     here, there = _by_name(pickles), _by_name(safetensors)
     opaque = _opaque(pickles), _opaque(safetensors)
     names = match(
-        list(dict.fromkeys([*here, *opaque[0]])), list(dict.fromkeys([*there, *opaque[1]]))
+        list(dict.fromkeys([*here, *opaque[0]])), list(dict.fromkeys([*there, *opaque[1]])), turn
     )
-    found = Alignment(matched=len(names.partner), notes=list(names.notes))
+    found = Alignment(matched=len(names.partner), turns=names.turns, notes=list(names.notes))
     found.untold = [
         (part, why) for part in (*pickles, *safetensors) if (why := _untold(part)) is not None
     ]

@@ -33,6 +33,30 @@ def compare(
     what was found until then. Both sequences need at least one part.
     """
     aligned = align(pickles, safetensors)
+    first = _compare(aligned, pickles, safetensors, depth, run)
+    for turn in range(1, aligned.turns if first.differing else 1):
+        other = _compare(align(pickles, safetensors, turn), pickles, safetensors, depth, run)
+        if not other.differing and not other.broken_off:
+            return other
+    return first
+
+
+def gap(comparison: Comparison) -> Unread | None:
+    """What the report has to say of a comparison that a file kept from its end."""
+    if not comparison.broken_off:
+        return None
+    return Unread(
+        comparison.pickle, None, f"not compared with {comparison.safetensors}: {comparison.why}"
+    )
+
+
+def _compare(
+    aligned: Alignment,
+    pickles: Sequence[Part],
+    safetensors: Sequence[Part],
+    depth: Depth,
+    run: Run,
+) -> Comparison:
     work = _Work()
     try:
         match depth:
@@ -49,15 +73,6 @@ def compare(
         work.break_off(str(error))
     _decide_tied(aligned, work)
     return _told(aligned, work, pickles, safetensors, depth)
-
-
-def gap(comparison: Comparison) -> Unread | None:
-    """What the report has to say of a comparison that a file kept from its end."""
-    if not comparison.broken_off:
-        return None
-    return Unread(
-        comparison.pickle, None, f"not compared with {comparison.safetensors}: {comparison.why}"
-    )
 
 
 @dataclass(slots=True)

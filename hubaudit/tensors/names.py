@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 # Deep enough for `module._orig_mod.model.` inside `state_dict.`; more would let any name match any other.
 _DEEPEST = 4
+_TURNS = 3  # prefixes that do equally well: `model`, `ema`, and one for a discriminator or so
 
 # What transformers renames while it loads, so that a checkpoint saved again has the new name: the legacy
 # mapping in conversion_mapping.py (5.23), `LayerNorm.gamma` and weight norm.
@@ -56,18 +57,21 @@ class Names:
     extra: tuple[str, ...]
     beside: tuple[str, ...]
     notes: tuple[str, ...]
+    turns: int
 
 
-def match(pickle: Collection[str], safetensors: Collection[str]) -> Names:
+def match(pickle: Collection[str], safetensors: Collection[str], turn: int = 0) -> Names:
     """Match by name, after one prefix is taken off all names of one side, if more match without it.
 
     What the prefix leaves over is matched by its plain name, too: a loader that does not know of the
-    prefix takes that one.
+    prefix takes that one. Where several prefixes do equally well, as with a copy of the weights that is
+    a moving average, `turn` says which of the `Names.turns` to take.
     """
     there = set(safetensors)
     prefixes = _prefixes(pickle, there)
     back = _prefixes(safetensors, set(pickle))
-    prefix, side = _best(len(there.intersection(pickle)), prefixes, back)
+    choices = _best(len(there.intersection(pickle)), prefixes, back)
+    prefix, side = choices[turn]
     partner: dict[str, str] = {}
     for name in pickle:
         candidate = prefix + name if side == "safetensors file" else name.removeprefix(prefix)
@@ -91,6 +95,7 @@ def match(pickle: Collection[str], safetensors: Collection[str]) -> Names:
         tuple(sorted(name for name in left if name not in beside)),
         tuple(sorted(beside)),
         tuple(notes),
+        len(choices),
     )
 
 
@@ -129,13 +134,15 @@ def _prefixes(names: Iterable[str], there: set[str]) -> Counter[str]:
     return found
 
 
-def _best(plain: int, prefixes: Counter[str], back: Counter[str]) -> tuple[str, str]:
-    """The prefix by which most names match, and whose it is; none where plain names do as well."""
+def _best(plain: int, prefixes: Counter[str], back: Counter[str]) -> list[tuple[str, str]]:
+    """The prefixes by which most names match, and whose they are; none where plain names do as well."""
     choices = [(-plain, 0, "", "pickle")]
     choices += [(-count, len(prefix), prefix, "pickle") for prefix, count in prefixes.items()]
     choices += [(-count, len(prefix), prefix, "safetensors file") for prefix, count in back.items()]
-    _, _, prefix, side = min(choices)
-    return prefix, side
+    most, length, _, _ = min(choices)
+    if not length:
+        return [("", "pickle")]
+    return [(prefix, side) for count, _, prefix, side in sorted(choices) if count == most][:_TURNS]
 
 
 def _rename(left: Iterable[str], there: set[str]) -> dict[str, str]:

@@ -213,6 +213,24 @@ def test_tensors_beside_the_wrapper_cannot_hide_behind_it() -> None:
     assert compare(pickle(*wrapped, other), safetensors(*MODEL), Full()).extra == (other.name,)
 
 
+@READING
+@pytest.mark.parametrize("which", ["params", "params_ema"])
+def test_of_two_copies_in_a_pickle_the_one_that_agrees_is_the_sibling(
+    which: str, depth: Any
+) -> None:
+    copies = {"params": MODEL, "params_ema": trained_again()}
+    both = [
+        replace(laid, name=f"{wrapper}.{laid.name}")
+        for wrapper, model in copies.items()
+        for laid in model
+    ]
+    done = compare(pickle(*both), safetensors(*copies[which]), depth)
+    assert (done.differing, len(done.extra)) == ((), 4)
+    assert done.notes == (f"names begin with '{which}.' in the pickle only",)
+    third = [replace(laid, data=noise(len(laid.data), 3)) for laid in MODEL]
+    assert compare(pickle(*both), safetensors(*third), depth).differing
+
+
 def test_an_optimizers_state_beside_the_state_dict_is_told_and_no_difference() -> None:
     wrapped = [replace(laid, name=f"state_dict.{laid.name}") for laid in MODEL]
     state = floats("optimizer_states.0.state.0.exp_avg", 16)
