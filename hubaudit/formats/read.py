@@ -82,6 +82,14 @@ def read_promised(source: Source, depth: int = MAX_DEPTH) -> Contents:
     return contents
 
 
+def read_promised_archive(source: Source, depth: int = MAX_DEPTH) -> Contents:
+    """What is in a file whose name promises a zip archive, also if other bytes come before that."""
+    contents = read_file(source, depth)
+    if contents.format in _INERT and source.size > HEAD_SIZE:  # else it is known
+        contents += _archive_behind(source, Place(_read_member, _budget(source, depth)))
+    return contents
+
+
 def _budget(source: Source, depth: int) -> Budget:
     budget = Budget(depth=depth)
     if isinstance(source, RemoteSource):
