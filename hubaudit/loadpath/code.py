@@ -67,6 +67,7 @@ def place_code(repo: Repository, folder: str, roles: Roles, named: dict[str, str
     for reference in found:
         _place_reference(repo, roles, reference, named)
     _place_kernels(repo, roles)
+    _place_backbones(repo, roles)
     reason = ""
     if named:
         reason = f"{min(named)} may import it"
@@ -150,6 +151,17 @@ def _place_kernels(repo: Repository, roles: Roles) -> None:
                 kernel = _KERNEL.fullmatch(text)
                 if kernel is not None:
                     roles.bases.add(kernel[1])
+
+
+def _place_backbones(repo: Repository, roles: Roles) -> None:
+    """transformers 4.57, `utils/backbone_utils.py`, `load_backbone`: a vision model may fetch the
+    weights of its backbone from the repository that it names. timm's names have no slash."""
+    for path, document in repo.documents.items():
+        for _, value in _walk(document):
+            if isinstance(value, dict) and value.get("use_pretrained_backbone"):
+                backbone = value.get("backbone")
+                if isinstance(backbone, str) and "/" in backbone:
+                    add_base(roles, path, backbone)
 
 
 def strings_of(document: object) -> Iterator[str]:

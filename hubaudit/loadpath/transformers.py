@@ -16,6 +16,7 @@ from hubaudit.loadpath.ladder import (
     find,
     place,
     place_by_options,
+    place_refused,
 )
 from hubaudit.loadpath.names import is_index, is_shard, is_training_state
 from hubaudit.loadpath.options import LoadOptions
@@ -47,6 +48,11 @@ _VARIANT = re.compile(
     r"(?:pytorch_model|model)(?:\.(?P<new>[^.]+?)(?:-\d{5}-of-\d{5})?|-\d{5}-of-\d{5}\.(?P<old>[^.]+))"
     r"\.(?:bin|safetensors)"
 )
+# `auto_conversion` (5.23 `safetensors_conversion.py`): what it takes then is in no listing of the commit.
+_CONVERTED = (
+    "with use_safetensors=True transformers refuses it, and without a pinned revision takes the "
+    "safetensors file of a pull request by the Hub's converter"
+)
 # What `from_pretrained` of a configuration, tokenizer or processor reads beside the weights. Their
 # names differ from tokenizer to tokenizer, so the suffixes decide.
 _TEXTS = (".json", ".txt", ".model", ".spm", ".codes", ".tiktoken", ".jinja", ".vocab", ".bpe")
@@ -74,6 +80,8 @@ def place_model(repo: Repository, folder: str, options: LoadOptions, roles: Role
         for variant in sorted(_variants(repo, folder)):
             more_safe, more_pickled = _checkpoints(repo, folder, variant)
             safe, pickled = safe + more_safe, pickled + more_pickled
+    if not safe and options.use_safetensors == "true":
+        place_refused(roles, pickled, _CONVERTED)
     place_by_options(roles, safe, pickled, _LOADER, options)
     _place_without_index(repo, folder, roles, bool(safe or pickled))
     _place_gguf(repo, folder, roles, bool(safe or pickled))
