@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tarfile
 import zlib
@@ -147,7 +146,8 @@ def _sniff_pickle(head: bytes, size: int) -> Format | None:
     trace, pickles = _first_that_matters(head)
     imports = bool(trace.computed) or any(map(is_name, trace.imports))
     if trace.complete:
-        is_all = trace.end == size and pickles == 1 and not _is_json(head)
+        # a text of protocol 0 that imports nothing is a text to everybody who is not told otherwise
+        is_all = trace.end == size and pickles == 1 and not _is_text(head)
         return Format.PICKLE if has_header or imports or is_all else None
     if imports and (has_header or trace.calls):
         return Format.PICKLE
@@ -166,14 +166,6 @@ def _first_that_matters(head: bytes) -> tuple[Trace, int]:
     while trace.complete and not trace.imports_anything and trace.end < len(head):
         trace, pickles = interpret(source, trace.end), pickles + 1
     return trace, pickles
-
-
-def _is_json(head: bytes) -> bool:
-    try:
-        json.loads(head)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _is_text(head: bytes) -> bool:

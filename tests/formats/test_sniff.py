@@ -12,7 +12,9 @@ import pytest
 from hubaudit.demo.assemble import assemble
 from hubaudit.demo.checkpoints import floats, safetensors, state_dict, torch_legacy, torch_zip
 from hubaudit.formats.contents import Format
+from hubaudit.formats.read import read_promised
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
+from hubaudit.source.memory import MemorySource
 
 WEIGHTS = {"w": floats((2, 2), 1)}
 CALL = assemble(("GLOBAL", "os", "system"), "MARK", ("STRING", "'true'"), "TUPLE", "REDUCE")
@@ -25,10 +27,13 @@ def of(data: bytes) -> Format:
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("value", [{"a": [1, 2.5, None]}, ["x" * 20] * 3, list(range(10_000))])
 def test_pickles_of_every_protocol_are_recognised(value: object, protocol: int) -> None:
-    found = of(pickle.dumps(value, protocol))
-    # a long one of protocol 0 or 1 does not say in its first bytes what it is
-    assert found in (Format.PICKLE, Format.UNCERTAIN)
+    data = pickle.dumps(value, protocol)
+    found = of(data)
+    # a long one of protocol 0 or 1 does not say in its first bytes what it is, and 0 is text
+    assert found in (Format.PICKLE, Format.UNCERTAIN, Format.TEXT)
+    assert found is not Format.TEXT or protocol == 0
     assert found is Format.PICKLE or protocol < 2
+    assert read_promised(MemorySource(data)).format is Format.PICKLE
 
 
 @pytest.mark.parametrize(
@@ -79,6 +84,10 @@ def test_a_call_before_a_broken_opcode_is_a_pickle_in_any_protocol() -> None:
         "license: mit\n",
         "]\n",
         ".",
+        "N.",
+        "].",
+        "I1\n.",
+        "Very short.\n.",
         json.dumps({"a": "b" * 20_000}),
     ],
 )
