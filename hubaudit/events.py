@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hubaudit.model import Finding, RepoRef, RepoReport, Unread
+from hubaudit.model import Comparison, Finding, RepoRef, RepoReport, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,13 @@ class FileRead:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """A pickle checkpoint was compared with its safetensors sibling, as far as that was possible."""
+
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Nothing happens for `seconds`, because of `why`: a rate limit or a retry."""
 
@@ -71,7 +78,7 @@ class Finished:
     report: RepoReport
 
 
-Event = Pinned | Listed | Sniffed | Downloading | FileRead | Waiting | Warned | Finished
+Event = Pinned | Listed | Sniffed | Downloading | FileRead | Compared | Waiting | Warned | Finished
 Listener = Callable[[Event], None]
 
 

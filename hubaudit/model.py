@@ -139,7 +139,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What was done with one file. `verified`: its bytes match the listing's hash; None: not whole."""
+    """What was done with one file. `verified`: its bytes match the listing's hash; None: not whole.
+
+    `load_reason` says in words why it has its role.
+    """
 
     path: str
     size: int
@@ -150,6 +153,7 @@ class FileReport:
     read: ReadHow
     verified: bool | None
     hub_scan: HubScan | None
+    load_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +247,24 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadAdvice:
+    """How this commit is loaded with the least risk.
+
+    `library` is the one that it is for, "none" if that is not known; `arguments` are keywords of its
+    load, without the revision; `bases` are other repositories that the load would open.
+    """
+
+    library: str
+    arguments: tuple[tuple[str, bool | str], ...] = ()
+    bases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RepoReport:
-    """Everything an audit has to say about one repository at one commit."""
+    """Everything an audit has to say about one repository at one commit.
+
+    `cost` is there only where it was asked for: it depends on what the caches held.
+    """
 
     tool: Tool
     repo: RepoRef
@@ -255,6 +275,8 @@ class RepoReport:
     globals: tuple[GlobalUse, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     unread: tuple[Unread, ...] = ()
+    load: LoadAdvice | None = None
+    cost: Cost | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON report, schema `hubaudit.report/1`, as plain dicts and lists."""

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import stat
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from hubaudit import __version__, rules
+from hubaudit.comparing import (
+    TORCH_CHECKPOINTS,
+    Depth,
+    Full,
+    Known,
+    Sampling,
+    compare_pairs,
+    table_of,
+)
 from hubaudit.config import DEFAULT_POLICY, Policy
-from hubaudit.errors import AuditFailed, AuditIncomplete, FileUnavailable, HubError, PathError
-from hubaudit.events import FileRead, Finished, Listed, Listener, Pinned, Sniffed, ignore
-from hubaudit.formats.contents import Contents, Format, Gap
-from hubaudit.formats.read import read_file, read_promised
-from hubaudit.formats.sniff import HEAD_SIZE, sniff
+from hubaudit.errors import AuditFailed, AuditIncomplete, FileUnavailable, HubError
+from hubaudit.events import Compared, FileRead, Finished, Listed, Listener, Pinned, Sniffed, ignore
+from hubaudit.examine import Examined, FirstBytes, examine, sniff_one
 from hubaudit.hub.client import HubClient
 from hubaudit.hub.targets import parse_target
-from hubaudit.loadpath import load_role
+from hubaudit.loadpath import LoadOptions, LoadPlan, plan, wanted
 from hubaudit.model import (
-    FileReport,
+    Comparison,
     Finding,
-    GlobalUse,
     Listing,
-    LoadRole,
+    LoadAdvice,
     ReadHow,
     RepoFile,
-    RepoRef,
     RepoReport,
     RepoType,
     Target,
@@ -37,17 +39,16 @@ from hubaudit.model import (
     Unread,
     Verdict,
 )
-from hubaudit.rules.names import catalogue_digest, load_catalogue
-from hubaudit.rules.uses import judge
-from hubaudit.selection import how_to_read, promises_pickle
-from hubaudit.source import Source
-from hubaudit.source.digest import matches_listing, sha256_of
-from hubaudit.source.local import LocalSource
+from hubaudit.opening import Fetch, Files, HubFiles, LocalFiles, reading_threads
+from hubaudit.rules.names import catalogue_digest
+from hubaudit.selection import promises_pickle
+from hubaudit.tensors.compare import gap
+from hubaudit.tensors.pairs import Pair, alone
+from hubaudit.tensors.pairs import pairs as pair_up
 from hubaudit.verdict import FAILED, decide, exit_code, summarize
 from hubaudit.waivers import tolerate
 
-# First bytes are fetched in parallel; the client's own snapshot_download uses as many threads.
-_SNIFF_THREADS = 8
+_DEFAULT_LOAD = LoadOptions()
 
 
 def audit(
@@ -59,16 +60,23 @@ def audit(
     endpoint: str | None = None,
     policy: Policy = DEFAULT_POLICY,
     listener: Listener = ignore,
+    fetch: Fetch = "auto",
+    load: LoadOptions = _DEFAULT_LOAD,
+    depth: Depth = Sampling(),  # noqa: B008 -- frozen
+    with_cost: bool = False,
     record: Path | None = None,
     replay: Path | None = None,
 ) -> RepoReport:
     """Audit one repository of the Hub at one commit.
 
     (1) pin the revision, (2) list the commit's files, (3) select by first bytes, (4) say which of
-    them the loader would open, (5) read, (6) interpret, (7) judge, (9) decide. Steps (8), comparing
-    with safetensors siblings, and (10), the report's form, are others' business.
+    them the loader would open, (5) read, (6) interpret, (7) judge, (8) compare with safetensors
+    siblings, as deep as `depth` says, (9) decide. Step (10), the report's form, is others' business.
 
-    `record` keeps the exchanges with the Hub in a folder, `replay` answers from such a folder.
+    `fetch`: which pickle-format files go whole into the HF cache; by "auto" those that the loader opens,
+    which is found by `load`. `record` keeps the exchanges with the Hub in a folder, `replay` answers from
+    such a folder. `with_cost` puts the network's figures into the report, which depend on the caches.
+
     Raises HubauditError for what could not be done, never for what was found: a Hub that fails
     half-way leaves nothing decided, unless something already found decides it.
     """
@@ -80,19 +88,26 @@ def audit(
         repo = hub.pin(target)
         listener(Pinned(repo))
         listing = hub.list_files(repo)
-        return _audit_files(_HubFiles(hub, repo), listing, policy, listener)
+        settings = _Settings(policy, load, depth)
+        report = _Audit(HubFiles(hub, repo, fetch), listing, settings, listener).run()
+        return replace(report, cost=hub.cost) if with_cost else report
 
 
 def scan(
-    path: str | Path, *, policy: Policy = DEFAULT_POLICY, listener: Listener = ignore
+    path: str | Path,
+    *,
+    policy: Policy = DEFAULT_POLICY,
+    listener: Listener = ignore,
+    load: LoadOptions = _DEFAULT_LOAD,
+    depth: Depth = Full(),  # noqa: B008 -- frozen
 ) -> RepoReport:
     """The same for a local file or folder, which has no listing to be verified against.
 
     Raises PathError if there is no such path.
     """
     root = Path(path)
-    files = _LocalFiles(root)
-    return _audit_files(files, files.list(), policy, listener)
+    files = LocalFiles(root)
+    return _Audit(files, files.list(), _Settings(policy, load, depth), listener).run()
 
 
 def require(
@@ -104,8 +119,10 @@ def require(
     endpoint: str | None = None,
     policy: Policy = DEFAULT_POLICY,
     listener: Listener = ignore,
-) -> dict[str, str]:
-    """The keyword arguments with which `from_pretrained` loads just what was audited.
+    load: LoadOptions = _DEFAULT_LOAD,
+) -> dict[str, bool | str]:
+    """The keyword arguments with which `from_pretrained` loads just what was audited: the revision, and
+    what makes the load the least risky one.
 
     Raises AuditFailed or AuditIncomplete if the verdict is not good enough, with the report as
     `.report`, and what `audit` raises.
@@ -118,291 +135,191 @@ def require(
         endpoint=endpoint,
         policy=policy,
         listener=listener,
+        load=load,
     )
     if exit_code(report.verdict, strict=policy.strict) == FAILED:
         raise AuditFailed(report, hint="read the findings before anything loads this commit")
     if report.verdict is Verdict.INCOMPLETE:
         raise AuditIncomplete(report, hint="see `unread` for what is missing")
     assert report.repo.commit_hash is not None
-    return {"revision": report.repo.commit_hash}
-
-
-class _Files(Protocol):
-    """Where the bytes come from. Opening raises FileUnavailable for one file's trouble."""
-
-    @property
-    def most_sniffed(self) -> int:
-        """Of how many files at most the first bytes are looked at. Of more, that is said."""
-        ...
-
-    def open_start(self, file: RepoFile) -> AbstractContextManager[Source]:
-        """A source of which only the beginning, or small parts, will be read."""
-        ...
-
-    def open(self, file: RepoFile, how: ReadHow, /) -> AbstractContextManager[Source]: ...
-
-    def how(self, file: RepoFile, format_: Format, /) -> ReadHow: ...
-
-    def interrupt(self) -> None:
-        """End whatever wait other threads are in. Nothing can be opened any more."""
-        ...
+    advised = dict(report.load.arguments) if report.load else {}
+    return {"revision": report.repo.commit_hash, **advised}
 
 
 @dataclass(frozen=True, slots=True)
-class _HubFiles:
-    hub: HubClient
-    repo: RepoRef
-    most_sniffed: int = (
-        5000  # two requests each, of the 3000 an anonymous caller has in five minutes
-    )
+class _Settings:
+    """What an audit is to do, whatever it is of."""
 
-    def open_start(self, file: RepoFile) -> AbstractContextManager[Source]:
-        return nullcontext(self.hub.open_range(self.repo, file))
-
-    def open(self, file: RepoFile, how: ReadHow) -> AbstractContextManager[Source]:
-        if how is not ReadHow.CACHE:
-            return self.open_start(file)
-        return _open_local(self.hub.download(self.repo, file))
-
-    def how(self, file: RepoFile, format_: Format) -> ReadHow:
-        return how_to_read(file.path, format_)
-
-    def interrupt(self) -> None:
-        self.hub.stop()
+    policy: Policy
+    load: LoadOptions
+    depth: Depth
 
 
-@dataclass(frozen=True, slots=True)
-class _LocalFiles:
-    root: Path
-    most_sniffed: int = sys.maxsize
-
-    def list(self) -> Listing:
-        if not self.root.exists():
-            raise PathError(f"{self.root} does not exist", hint="check the path")
-        repo = RepoRef(self.root.resolve().name, "local", None, None, None)
-        paths = sorted(self.root.rglob("*")) if self.root.is_dir() else [self.root]
-        files, unread = [], []
-        for path in paths:
-            name = path.relative_to(self._base).as_posix()
-            try:
-                found = path.stat()
-            except OSError as error:
-                unread.append(Unread(name, None, f"it cannot be read: {error.strerror}"))
-                continue
-            if stat.S_ISREG(found.st_mode):
-                files.append(RepoFile(name, found.st_size))
-            elif not stat.S_ISDIR(found.st_mode):
-                unread.append(Unread(name, None, "it is no regular file"))
-            elif path.is_symlink():
-                unread.append(Unread(name, None, "a link to a folder is not followed"))
-        return Listing(repo, tuple(files), tuple(unread))
-
-    @property
-    def _base(self) -> Path:
-        return self.root if self.root.is_dir() else self.root.parent
-
-    def open_start(self, file: RepoFile) -> AbstractContextManager[Source]:
-        return _open_local(self._base / file.path)
-
-    def open(self, file: RepoFile, _how: ReadHow, /) -> AbstractContextManager[Source]:
-        return self.open_start(file)
-
-    def how(self, _file: RepoFile, _format: Format, /) -> ReadHow:
-        return ReadHow.LOCAL
-
-    def interrupt(self) -> None:
-        """Local files do not wait."""
-
-
-def _open_local(path: Path) -> LocalSource:
-    try:
-        return LocalSource(path)
-    except OSError as error:
-        raise FileUnavailable(f"it cannot be read: {error.strerror}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Examined:
-    """All that came of one file."""
-
-    report: FileReport
-    findings: tuple[Finding, ...] = ()
-    globals: tuple[GlobalUse, ...] = ()
-    unread: tuple[Unread, ...] = ()
-
-
-def _audit_files(files: _Files, listing: Listing, policy: Policy, listener: Listener) -> RepoReport:
+class _Audit:
     """Steps 3 to 9, the same for the Hub and for a local folder."""
-    listener(Listed(len(listing.files), sum(file.size for file in listing.files)))
-    examined: list[_Examined] = []
-    failure: HubError | None = None
-    try:
-        for file, found in _sniff_all(files, listing.files, listener):
-            done = _examine(files, file, found, listing.files, policy)
-            examined.append(done)
+
+    def __init__(
+        self, files: Files, listing: Listing, settings: _Settings, listener: Listener
+    ) -> None:
+        self._files = files
+        self._listing = listing
+        self._settings = settings
+        self._listener = listener
+        self._examined: list[Examined] = []
+        self._comparisons: list[Comparison] = []
+        self._plan: LoadPlan | None = None
+        self._documents: dict[str, bytes] = {}
+
+    def run(self) -> RepoReport:
+        """Raises the HubError that it met, unless something already found decides the verdict."""
+        listed = self._listing.files
+        self._listener(Listed(len(listed), sum(file.size for file in listed)))
+        failure: HubError | None = None
+        try:
+            with reading_threads(self._files) as pool:
+                self._read(pool)
+        except HubError as error:
+            failure = error
+        unread = [
+            *self._listing.unread,
+            *(entry for one in self._examined for entry in one.unread),
+            *(entry for one in self._comparisons if (entry := gap(one)) is not None),
+        ]
+        findings = self._tolerated()
+        if failure is not None:
+            unread += self._never_reached(failure)
+            if decide(findings, unread, self._settings.policy) is not Verdict.FAIL:
+                raise failure
+        return self._report(findings, tuple(unread))
+
+    def _read(self, pool: ThreadPoolExecutor) -> None:
+        sniffed = list(self._sniff(pool))
+        self._documents = self._read_documents(pool)
+        formats = {one.file.path: one.format for one in sniffed}
+        self._plan = plan(self._listing.files, formats, self._documents, self._settings.load)
+        pairs = pair_up(self._listing.files, self._documents)
+        paired = {path for pair in pairs for path in pair.pickles}
+        for done in self._examine(pool, sniffed, self._plan, paired):
+            self._examined.append(done)
             row = done.report
-            listener(FileRead(row.path, row.format, row.read, done.findings, done.unread))
-    except HubError as error:
-        failure = error
-    unread = (*listing.unread, *(entry for one in examined for entry in one.unread))
-    findings = _tolerate(listing.repo, examined, policy)
-    if failure is not None:
-        unread = (*unread, *_never_reached(listing, examined, failure))
-        if decide(findings, unread, policy) is not Verdict.FAIL:
-            raise failure
-    return _conclude(listing, examined, findings, unread, policy, listener)
+            self._listener(FileRead(row.path, row.format, row.read, done.findings, done.unread))
+        self._compare(pool, pairs)
+
+    def _sniff(self, pool: ThreadPoolExecutor) -> Iterator[FirstBytes]:
+        """Every file with the format that its first bytes show; those named like pickles first."""
+        ordered = sorted(
+            self._listing.files, key=lambda file: (not promises_pickle(file.path), file.path)
+        )
+        most = self._files.most_sniffed
+        first = ordered[:most]
+        results = pool.map(partial(sniff_one, self._files), first)
+        for done, result in enumerate(results, start=1):
+            self._listener(Sniffed(done, len(first)))
+            yield result
+        for file in ordered[most:]:
+            yield FirstBytes(file, FileUnavailable(f"only the first {most} files are looked at"))
+
+    def _read_documents(self, pool: ThreadPoolExecutor) -> dict[str, bytes]:
+        by_path = {file.path: file for file in self._listing.files}
+        paths = wanted(self._listing.files)
+        read = pool.map(lambda path: _whole(self._files, by_path[path]), paths)
+        return {path: data for path, data in zip(paths, read, strict=True) if data is not None}
+
+    def _examine(
+        self,
+        pool: ThreadPoolExecutor,
+        sniffed: Sequence[FirstBytes],
+        planned: LoadPlan,
+        paired: Collection[str],
+    ) -> Iterator[Examined]:
+        """In order. What is read in place is read by several threads, and downloads are one by one."""
+
+        def work(one: FirstBytes) -> Examined:
+            path = one.file.path
+            table = table_of if path in paired else None
+            role, reason = planned.roles[path], planned.reasons[path]
+            return examine(self._files, one, role, reason, self._settings.policy, table)
+
+        def is_downloaded(one: FirstBytes) -> bool:
+            role = planned.roles[one.file.path]
+            return self._files.how(one.file, one.format, role) is ReadHow.CACHE
+
+        in_place = pool.map(work, [one for one in sniffed if not is_downloaded(one)])
+        for one in sniffed:
+            yield work(one) if is_downloaded(one) else next(in_place)
+
+    def _compare(self, pool: ThreadPoolExecutor, pairs: Sequence[Pair]) -> None:
+        by_path = {file.path: file for file in self._listing.files}
+        known = {
+            row.path: Known(by_path[row.path], row.read, row.format, one.table)
+            for one in self._examined
+            for row in (one.report,)
+        }
+        torch = [
+            pair
+            for pair in pairs
+            if any(known[path].format in TORCH_CHECKPOINTS for path in pair.pickles)
+        ]
+        for done in compare_pairs(self._files, torch, known, self._settings.depth, pool.map):
+            self._comparisons.append(done)
+            self._listener(Compared(done))
+
+    def _tolerated(self) -> tuple[Finding, ...]:
+        """Everything found, with what the policy says of the repository and of each finding."""
+        repo, policy = self._listing.repo, self._settings.policy
+        found = [finding for one in self._examined for finding in one.findings]
+        found += rules.check_siblings(self._siblings())
+        reports = tuple(one.report for one in self._examined)
+        return tolerate((*rules.check_repo(repo, policy), *found), reports, repo, policy)
+
+    def _siblings(self) -> rules.Siblings:
+        torch = [
+            one.report.path for one in self._examined if one.report.format in TORCH_CHECKPOINTS
+        ]
+        problems = self._plan.problems if self._plan else ()
+        return rules.Siblings(
+            roles={one.report.path: one.report.load_role for one in self._examined},
+            comparisons=self._comparisons,
+            alone=alone(self._listing.files, self._documents, torch),
+            problems=[(problem.path, problem.message) for problem in problems],
+        )
+
+    def _never_reached(self, failure: HubError) -> Iterator[Unread]:
+        reached = {one.report.path for one in self._examined}
+        for file in self._listing.files:
+            if file.path not in reached:
+                yield Unread(file.path, None, f"the Hub failed before it was read: {failure}")
+
+    def _report(self, findings: tuple[Finding, ...], unread: tuple[Unread, ...]) -> RepoReport:
+        policy = self._settings.policy
+        verdict = decide(findings, unread, policy)
+        ruleset = rules.ruleset_digest(catalogue_digest())
+        report = RepoReport(
+            tool=Tool("hubaudit", __version__, ruleset, policy.digest),
+            repo=self._listing.repo,
+            verdict=verdict,
+            summary=summarize(verdict, findings, unread, policy),
+            files=tuple(one.report for one in self._examined),
+            findings=findings,
+            globals=tuple(row for one in self._examined for row in one.globals),
+            comparisons=tuple(self._comparisons),
+            unread=unread,
+            load=_advice(self._plan) if self._plan else None,
+        )
+        self._listener(Finished(report))
+        return report
 
 
-def _tolerate(repo: RepoRef, examined: Sequence[_Examined], policy: Policy) -> tuple[Finding, ...]:
-    """Everything found, with what the policy says of the repository and of each finding."""
-    found = tuple(finding for one in examined for finding in one.findings)
-    reports = tuple(one.report for one in examined)
-    return tolerate((*rules.check_repo(repo, policy), *found), reports, repo, policy)
-
-
-def _never_reached(
-    listing: Listing, examined: Iterable[_Examined], failure: HubError
-) -> Iterator[Unread]:
-    reached = {one.report.path for one in examined}
-    for file in listing.files:
-        if file.path not in reached:
-            yield Unread(file.path, None, f"the Hub failed before it was read: {failure}")
-
-
-def _conclude(
-    listing: Listing,
-    examined: Sequence[_Examined],
-    findings: tuple[Finding, ...],
-    unread: tuple[Unread, ...],
-    policy: Policy,
-    listener: Listener,
-) -> RepoReport:
-    verdict = decide(findings, unread, policy)
-    report = RepoReport(
-        tool=Tool("hubaudit", __version__, rules.ruleset_digest(catalogue_digest()), policy.digest),
-        repo=listing.repo,
-        verdict=verdict,
-        summary=summarize(verdict, findings, unread, policy),
-        files=tuple(one.report for one in examined),
-        findings=findings,
-        globals=tuple(row for one in examined for row in one.globals),
-        unread=unread,
-    )
-    listener(Finished(report))
-    return report
-
-
-def _sniff_all(
-    files: _Files, listed: Sequence[RepoFile], listener: Listener
-) -> Iterator[tuple[RepoFile, Format | FileUnavailable]]:
-    """Every file with the format that its first bytes show; those named like pickles first."""
-    ordered = sorted(listed, key=lambda file: (not promises_pickle(file.path), file.path))
-    most = files.most_sniffed
-    # without `with`, which would wait for threads that are stuck in a read when this one is interrupted
-    pool = ThreadPoolExecutor(_SNIFF_THREADS)
-    try:
-        found = list(_as_they_come(pool, files, ordered[:most], listener))
-    except HubError:
-        pool.shutdown()  # the client that its threads still read through is closed next
-        raise
-    pool.shutdown()
-    yield from found
-    for file in ordered[most:]:
-        yield file, FileUnavailable(f"only the first {most} files are looked at")
-
-
-def _as_they_come(
-    pool: ThreadPoolExecutor, files: _Files, ordered: Sequence[RepoFile], listener: Listener
-) -> Iterator[tuple[RepoFile, Format | FileUnavailable]]:
-    results = pool.map(lambda file: _sniff_one(files, file), ordered)
-    with ExitStack() as after_a_failure:  # or Ctrl-C: the rest need not be asked, nor waited for
-        after_a_failure.callback(files.interrupt)
-        after_a_failure.callback(pool.shutdown, wait=False, cancel_futures=True)
-        for done, (file, result) in enumerate(zip(ordered, results, strict=True), start=1):
-            listener(Sniffed(done, len(ordered)))
-            yield file, result
-        after_a_failure.pop_all()
-
-
-def _sniff_one(files: _Files, file: RepoFile) -> Format | FileUnavailable:
-    if file.size == 0:
-        return Format.EMPTY
+def _whole(files: Files, file: RepoFile) -> bytes | None:
+    """A small document; None if it cannot be had, which its own entry in the report says."""
     try:
         with files.open_start(file) as source:
-            return sniff(source.read(0, HEAD_SIZE), file.size)
-    except FileUnavailable as error:
-        return error
+            return source.read(0, file.size)
+    except FileUnavailable:
+        return None
 
 
-def _examine(
-    files: _Files,
-    file: RepoFile,
-    found: Format | FileUnavailable,
-    listed: Sequence[RepoFile],
-    policy: Policy,
-) -> _Examined:
-    """Steps 4 to 7 for one file."""
-    if isinstance(found, FileUnavailable):
-        return _unavailable(file, Format.DATA, listed, found, policy)
-    how = files.how(file, found)
-    try:
-        with files.open(file, how) as source:
-            # a small file's beginning is all of it
-            whole = how in (ReadHow.CACHE, ReadHow.LOCAL) or file.size <= HEAD_SIZE
-            verified = matches_listing(file, source) if whole else None
-            digest = file.sha256 or (sha256_of(source) if whole else None)
-            # sniffed again: what was looked at first may not be the bytes that are here now
-            read = read_promised if promises_pickle(file.path) else read_file
-            contents = read(source, policy.max_archive_depth)
-    except FileUnavailable as error:
-        return _unavailable(file, found, listed, error, policy)
-    role = load_role(file, contents.format, listed)
-    return _judge(file, role, how, contents, verified, digest, policy)
-
-
-def _judge(
-    file: RepoFile,
-    role: LoadRole,
-    how: ReadHow,
-    contents: Contents,
-    verified: bool | None,
-    digest: str | None,
-    policy: Policy,
-) -> _Examined:
-    uses = judge(rules.catalogue_under(policy), contents)
-    findings = rules.check(rules.Evidence(file, role, contents, uses, verified, policy))
-    report = FileReport(
-        path=file.path,
-        size=file.size,
-        sha256=digest,
-        blob_id=file.blob_id,
-        format=contents.format.value,
-        load_role=role,
-        read=how,
-        verified=verified,
-        hub_scan=file.hub_scan,
-    )
-    rows = tuple(
-        GlobalUse(file.path, use.member, use.module, use.name, use.name_class, use.count)
-        for use in uses
-    )
-    unread = tuple(Unread(file.path, gap.member, gap.why) for gap in contents.gaps)
-    return _Examined(report, findings, rows, unread)
-
-
-def _unavailable(
-    file: RepoFile,
-    found: Format,
-    listed: Sequence[RepoFile],
-    error: FileUnavailable,
-    policy: Policy,
-) -> _Examined:
-    return _judge(
-        file,
-        load_role(file, found, listed),
-        ReadHow.NONE,
-        Contents(found, gaps=(Gap(None, str(error)),)),
-        None,
-        file.sha256,
-        policy,
-    )
+def _advice(planned: LoadPlan) -> LoadAdvice:
+    given = sorted(planned.arguments.items())
+    arguments = tuple((name, value) for name, value in given if isinstance(value, bool | str))
+    return LoadAdvice(planned.library, arguments, planned.bases)

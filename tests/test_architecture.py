@@ -37,6 +37,8 @@ LAYERS = {
     "hubaudit.policysearch": 4,
     "hubaudit.baselinefile": 4,
     "hubaudit.opening": 3,
+    "hubaudit.examine": 4,
+    "hubaudit.comparing": 4,
     "hubaudit.pipeline": 4,
     "hubaudit.explain": 4,
     "hubaudit.conversion": 4,
@@ -50,6 +52,8 @@ BELOW = {
     ("hubaudit.pvm", "hubaudit.formats"),
     ("hubaudit.demo", "hubaudit.cli"),
     ("hubaudit.policyfile", "hubaudit.policysearch"),
+    ("hubaudit.examine", "hubaudit.pipeline"),
+    ("hubaudit.comparing", "hubaudit.pipeline"),
 }
 
 PURE = (

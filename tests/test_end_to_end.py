@@ -113,18 +113,44 @@ def test_one_request_names_a_branch_and_all_others_the_commit(
 def test_only_pickles_are_in_the_cache_and_a_second_run_fetches_nothing(
     hubaudit: Hubaudit, repo: HubRepo
 ) -> None:
-    first = hubaudit("--format", "json", MAIN)
+    for fetch, cached in (("cache", {f"{repo.sha}/pytorch_model.bin"}), ("range", set())):
+        hubaudit.home /= fetch
+        hubaudit.home.mkdir()
+        hubaudit.env |= hubaudit.hub.env(hubaudit.home) | {"HUBAUDIT_CACHE": str(hubaudit.home)}
+        first = hubaudit("--format", "json", "--fetch", fetch, MAIN)
+        assert set(hubaudit.cached) == cached
+        hubaudit.hub.clear_log()
+        second = hubaudit("--format", "json", "--fetch", fetch, MAIN)
+        assert second.stdout == first.stdout
+        asked = [r for r in hubaudit.hub.requests if "/api/models/" not in r.path]
+        assert not asked, "file requests"
+
+
+def test_what_the_loader_opens_is_cached_and_its_fallback_is_read_in_place(
+    hubaudit: Hubaudit, repo: HubRepo
+) -> None:
+    files = {file["path"]: file for file in hubaudit.json(MAIN, code=0)["files"]}
+    assert files["model.safetensors"]["load_role"] == "loaded"
+    assert files["pytorch_model.bin"]["load_role"] == "fallback"
+    assert files["pytorch_model.bin"]["read"] == "range"
+    assert files["pytorch_model.bin"]["verified"] is True  # small enough to be read whole
+    assert not hubaudit.cached
+    only = ORDINARY | {"training_args.bin": ARMED}
+    del only["model.safetensors"]
+    repo.commit(only)
+    report = hubaudit.json(MAIN, "--fail-on", "critical", code=0)
+    files = {file["path"]: file for file in report["files"]}
+    assert files["pytorch_model.bin"]["load_role"] == "loaded"
+    assert files["training_args.bin"]["load_role"] == "never"
     assert set(hubaudit.cached) == {f"{repo.sha}/pytorch_model.bin"}
-    hubaudit.hub.clear_log()
-    second = hubaudit("--format", "json", MAIN)
-    assert second.stdout == first.stdout
-    assert not [r for r in hubaudit.hub.requests if "/api/models/" not in r.path], "file requests"
+    assert all(file["load_reason"] for file in files.values())
+    assert report["load"]["library"] == "transformers"
 
 
 def test_the_report_names_the_commit_the_files_and_how_they_were_read(
     hubaudit: Hubaudit, repo: HubRepo
 ) -> None:
-    report = hubaudit.json(MAIN, code=0)
+    report = hubaudit.json(MAIN, "--fetch", "cache", code=0)
     assert report["verdict"] == "pass"
     assert report["repo"]["commit_hash"] == repo.sha
     files = {file["path"]: file for file in report["files"]}
@@ -176,22 +202,22 @@ def test_wrong_bytes_of_the_right_length_from_the_server_are_a_digest_mismatch(
 def test_wrong_bytes_of_a_small_file_are_a_digest_mismatch(hubaudit: Hubaudit) -> None:
     hubaudit.hub.fault(WrongBytes(), path=r"resolve-cache/.*config\.json")
     report = hubaudit.json(MAIN, code=1)
-    assert [finding["path"] for finding in report["findings"] if finding["severity"] != "info"] == [
-        "config.json"
-    ]
+    found = {(one["rule"], one["path"]) for one in report["findings"] if one["severity"] != "info"}
+    assert found == {("digest-mismatch", "config.json"), ("index-inconsistent", "config.json")}
 
 
 def test_wrong_bytes_of_the_right_length_in_the_cache_are_a_digest_mismatch(
     hubaudit: Hubaudit, repo: HubRepo
 ) -> None:
-    assert hubaudit(MAIN).returncode == 0
+    assert hubaudit(MAIN, "--fetch", "cache").returncode == 0
     cached = hubaudit.cached[f"{repo.sha}/pytorch_model.bin"].resolve()
     data = bytearray(cached.read_bytes())
     data[-30] ^= 1
     cached.write_bytes(bytes(data))
-    report = hubaudit.json(MAIN, code=1)
-    assert rules_of(report) == {"digest-mismatch"}
-    assert "digest-mismatch" in hubaudit(MAIN).stdout
+    report = hubaudit.json(MAIN, "--fetch", "cache", code=1)
+    assert "digest-mismatch" in rules_of(report)
+    assert "digest-mismatch" in hubaudit(MAIN, "--fetch", "cache").stdout
+    assert hubaudit(MAIN).returncode == 0  # the Hub's own bytes are read instead
 
 
 def assert_undecided(done: subprocess.CompletedProcess[str]) -> None:
@@ -314,7 +340,7 @@ def test_hostile_file_names_print_harmlessly_and_are_read(
 def test_offline_audits_what_is_cached_and_says_what_is_not(
     hubaudit: Hubaudit, repo: HubRepo
 ) -> None:
-    assert hubaudit(MAIN).returncode == 0
+    assert hubaudit(MAIN, "--fetch", "cache").returncode == 0
     hubaudit.hub.clear_log()
     done = hubaudit("--format", "json", f"{MAIN}@{repo.sha}", env={"HF_HUB_OFFLINE": "1"})
     assert done.returncode == 3, done.stderr
@@ -376,7 +402,7 @@ def test_json_goes_through_a_pipe_that_closes_early(hubaudit: Hubaudit) -> None:
 def test_the_python_api_gives_the_pin_or_raises(hubaudit: Hubaudit, repo: HubRepo) -> None:
     code = (
         "import hubaudit, hubaudit.errors\n"
-        "print(hubaudit.require('org/model'))\n"
+        "print(sorted(hubaudit.require('org/model').items()))\n"
         "report = hubaudit.audit('org/model', revision='main')\n"
         "print(report.verdict == 'pass', report.to_dict()['schema'])\n"
         "try: hubaudit.require('org/armed')\n"
@@ -393,7 +419,10 @@ def test_the_python_api_gives_the_pin_or_raises(hubaudit: Hubaudit, repo: HubRep
         check=False,
     )
     assert done.stdout.splitlines() == [
-        f"{{'revision': '{repo.sha}'}}",
+        (
+            f"[('revision', '{repo.sha}'), ('trust_remote_code', False), "
+            "('use_safetensors', True), ('weights_only', True)]"
+        ),
         "True hubaudit.report/1",
         "fail",
     ], done.stderr

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hubaudit.cli import names, options
 from hubaudit.cli.errors import Job
+from hubaudit.cli.reading import Reading
 from hubaudit.errors import HubauditError, MalformedTarget, RepositoryMissing, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ def audit(
     write_baseline: options.WriteBaseline = None,
     form: options.Form = "text",
     output: options.Output = None,
+    cost: options.Cost = False,
+    fetch: options.Fetch = "auto",
+    load: options.Load = "auto",
+    use_safetensors: options.UseSafetensors = "auto",
+    variant: options.Variant = None,
+    subfolder: options.Subfolder = None,
+    compare: options.Compare = None,
+    deep: options.Deep = False,
+    sample_seed: options.SampleSeed = 0,
     reports: options.Reports = Path("reports"),
     no_save: options.NoSave = False,
     quiet: options.Quiet = False,
@@ -39,6 +49,7 @@ def audit(
 ) -> Job:
     """Say what a commit on the Hub would run on whoever loads it. Nothing is executed."""
     check_cassette(targets, record, replay)
+    reading = Reading(load, use_safetensors, variant, subfolder, compare, deep, sample_seed)
 
     def job() -> int:
         from hubaudit.cli.policy import Choices, settle
@@ -52,6 +63,10 @@ def audit(
             revision=revision,
             repo_type=repo_type,
             policy=settled.policy,
+            fetch=fetch,
+            load=reading.load(),
+            depth=reading.depth("sampled"),
+            with_cost=cost,
             record=record,
             replay=replay,
         )
@@ -63,7 +78,7 @@ def audit(
                 raise _with_likelier_hint(error, target) from error.__cause__
 
         kept = None if no_save else reports
-        delivery = Delivery(form, output, kept, write_baseline, quiet, verbose)
+        delivery = Delivery(form, tuple(output or ()), kept, write_baseline, quiet, verbose)
         return run(targets, judge, settled, delivery)
 
     return job

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from hubaudit.cli.console import wants_color
 from hubaudit.events import (
+    Compared,
     Downloading,
     Event,
     FileRead,
@@ -88,6 +89,8 @@ class Bars:
             case FileRead(path):
                 self._end_download(path)
                 self._say(f"read {path}")
+            case Compared(one):
+                self._say(f"compared {one.pickle}")
             case Waiting(seconds, why):
                 self._wait = self._progress.add_task(
                     f"waiting: {visible(why)}", total=seconds, unit="s"

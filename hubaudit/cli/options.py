@@ -11,10 +11,15 @@ FormatName = Literal["text", "json", "jsonl", "markdown", "sarif", "junit", "cyc
 ListFormName = Literal["text", "json"]
 RepoTypeName = Literal["model", "dataset", "space"]
 SeverityName = Literal["critical", "high", "medium", "low"]
+FetchName = Literal["auto", "cache", "range"]
+LibraryName = Literal["auto", "transformers", "diffusers", "sentence-transformers", "none"]
+UseSafetensorsName = Literal["auto", "true", "false"]
+DepthName = Literal["metadata", "sampled", "full"]
 
 _WRITING = "Output"
 _HUB = "Hub"
 _POLICY = "Policy"
+_READING = "Reading"
 
 Targets = Annotated[
     list[str],
@@ -64,14 +69,72 @@ Form = Annotated[
     typer.Option("--format", "-f", rich_help_panel=_WRITING, help="How the report is written."),
 ]
 Output = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         "--output",
         "-o",
         metavar="FILE",
         show_default=False,
         rich_help_panel=_WRITING,
-        help="Write the report to FILE instead of stdout.",
+        help="Write the report to FILE instead of stdout, in the format of its suffix, else in that of "
+        "--format. May be given several times.",
+    ),
+]
+Cost = Annotated[
+    bool,
+    typer.Option(
+        "--cost", rich_help_panel=_WRITING, help="Say how many requests and bytes the audit took."
+    ),
+]
+Fetch = Annotated[
+    FetchName,
+    typer.Option(
+        rich_help_panel=_READING,
+        help="Which pickle-format files go whole into the Hugging Face cache: auto, those that the loader "
+        "opens; cache, all; range, none. The others are read in place.",
+    ),
+]
+Load = Annotated[
+    LibraryName,
+    typer.Option(
+        rich_help_panel=_READING,
+        help="What loads the files: none is hf_hub_download and code of your own.",
+    ),
+]
+UseSafetensors = Annotated[
+    UseSafetensorsName,
+    typer.Option(rich_help_panel=_READING, help="The loader's use_safetensors."),
+]
+Variant = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", show_default=False, rich_help_panel=_READING, help="The loader's variant."
+    ),
+]
+Subfolder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", show_default=False, rich_help_panel=_READING, help="The loader's subfolder."
+    ),
+]
+Compare = Annotated[
+    DepthName | None,
+    typer.Option(
+        show_default="sampled, and full for local files",
+        rich_help_panel=_READING,
+        help="How deep checkpoints are compared with their safetensors siblings.",
+    ),
+]
+Deep = Annotated[
+    bool,
+    typer.Option("--deep", rich_help_panel=_READING, help="Short for --compare full: every byte."),
+]
+SampleSeed = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        rich_help_panel=_READING,
+        help="Chooses the places that a sampled comparison looks at.",
     ),
 ]
 Reports = Annotated[

@@ -10,6 +10,7 @@ from typing import assert_never
 from hubaudit.cli import console
 from hubaudit.cli.console import note, warn
 from hubaudit.events import (
+    Compared,
     Downloading,
     Event,
     FileRead,
@@ -72,6 +73,8 @@ def lines(event: Event) -> None:
         case FileRead():
             if _is_worth_a_line(event):
                 note(_read_text(event))
+        case Compared(one):
+            note(f"compared {visible(one.pickle)} with {visible(one.safetensors)}: {one.result}")
         case Waiting(seconds, why):
             note(f"waiting {seconds:.1f} s: {visible(why)}")
         case Sniffed() | Finished():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hubaudit.rules import Rule
 
 _Form = Annotated[
-    options.FormatName, typer.Option("--format", "-f", help="How the list is written.")
+    options.ListFormName, typer.Option("--format", "-f", help="How the list is written.")
 ]
 
 

@@ -16,7 +16,7 @@ from hubaudit.cli.save import kept_at, write_file
 from hubaudit.errors import HubauditError, UsageError
 from hubaudit.events import Listener
 from hubaudit.model import RepoReport
-from hubaudit.report import REPORTS, Page
+from hubaudit.report import REPORTS, Format, Page, format_of
 from hubaudit.report.escape import visible
 from hubaudit.verdict import exit_code, worst_exit_code
 
@@ -27,11 +27,12 @@ Judge = Callable[[str, Listener], RepoReport]
 class Delivery:
     """How what was found leaves the process.
 
-    `reports`: where JSON reports are kept, if anywhere. `baseline`: the file to write one to.
+    `outputs`: files to write instead of stdout, each in the format of its suffix or in `form`. `reports`:
+    where JSON reports are kept, if anywhere. `baseline`: the file to write one to.
     """
 
     form: FormatName
-    output: Path | None
+    outputs: tuple[Path, ...]
     reports: Path | None
     baseline: Path | None
     quiet: bool
@@ -40,9 +41,10 @@ class Delivery:
 
 def run(targets: Sequence[str], judge: Judge, settled: Settled, delivery: Delivery) -> int:
     """The exit code for all `targets`. An error of one does not stop the others."""
-    _check_writable(delivery.output, "--output")
+    for output in delivery.outputs:
+        _check_writable(output, "--output")
     _check_writable(delivery.baseline, "--write-baseline")
-    sink = _sink(delivery, len(targets))
+    sinks = _sinks(delivery, len(targets))
     codes: list[int] = []
     decided: list[RepoReport] = []
     for target in targets:
@@ -51,11 +53,13 @@ def run(targets: Sequence[str], judge: Judge, settled: Settled, delivery: Delive
             codes.append(errors.UNDECIDED)
             continue
         _keep(report, delivery)
-        sink.add(report)
+        for sink in sinks:
+            sink.add(report)
         compare(report, settled, quiet=delivery.quiet)
         decided.append(report)
         codes.append(exit_code(report.verdict, strict=settled.policy.strict))
-    sink.close()
+    for sink in sinks:
+        sink.close()
     if not delivery.quiet:
         tell_idle_waivers(settled.policy, decided)
     if delivery.baseline is not None:
@@ -104,12 +108,18 @@ class _Sink(Protocol):
     def close(self) -> None: ...
 
 
-def _sink(delivery: Delivery, targets: int) -> _Sink:
+def _sinks(delivery: Delivery, targets: int) -> list[_Sink]:
     entries = None if delivery.verbose else Page().entries
-    if delivery.output is not None:
-        return _Document(delivery, targets, Page(entries=entries))
+    if delivery.outputs:
+        page = Page(entries=entries)
+        return [
+            _Document(REPORTS[format_of(str(output)) or delivery.form], output, targets, page)
+            for output in delivery.outputs
+        ]
     page = Page(console.columns(), console.wants_color(sys.stdout), entries)
-    return _Stream(page) if delivery.form == "text" else _Document(delivery, targets, page)
+    if delivery.form == "text":
+        return [_Stream(page)]
+    return [_Document(REPORTS[delivery.form], None, targets, page)]
 
 
 class _Stream:
@@ -130,9 +140,9 @@ class _Stream:
 class _Document:
     """All reports at once: one object for one target, what the format has for many otherwise."""
 
-    def __init__(self, delivery: Delivery, targets: int, page: Page) -> None:
-        self._format = REPORTS[delivery.form]
-        self._output = delivery.output
+    def __init__(self, form: Format, output: Path | None, targets: int, page: Page) -> None:
+        self._format = form
+        self._output = output
         self._targets = targets
         self._page = page
         self._reports: list[RepoReport] = []

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hubaudit.cli import options
 from hubaudit.cli.errors import Job
+from hubaudit.cli.reading import Reading
 
 
 def scan(
@@ -17,10 +20,18 @@ def scan(
     write_baseline: options.WriteBaseline = None,
     form: options.Form = "text",
     output: options.Output = None,
+    load: options.Load = "auto",
+    use_safetensors: options.UseSafetensors = "auto",
+    variant: options.Variant = None,
+    subfolder: options.Subfolder = None,
+    compare: options.Compare = None,
+    deep: options.Deep = False,
+    sample_seed: options.SampleSeed = 0,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> Job:
     """Say what local files would run on whoever loads them. Nothing is executed."""
+    reading = Reading(load, use_safetensors, variant, subfolder, compare, deep, sample_seed)
 
     def job() -> int:
         from hubaudit.cli.policy import Choices, settle
@@ -29,11 +40,14 @@ def scan(
 
         chosen = Choices(config, no_config, fail_on, strict, max_archive_depth, baseline)
         settled = settle(chosen, audited=paths, quiet=quiet)
+        scan_one = partial(
+            scan_path, policy=settled.policy, load=reading.load(), depth=reading.depth("full")
+        )
         return run(
             [str(path) for path in paths],
-            lambda path, listener: scan_path(path, policy=settled.policy, listener=listener),
+            lambda path, listener: scan_one(path, listener=listener),
             settled,
-            Delivery(form, output, None, write_baseline, quiet, verbose),
+            Delivery(form, tuple(output or ()), None, write_baseline, quiet, verbose),
         )
 
     return job

@@ -32,7 +32,7 @@ class Format:
 
 
 REPORTS: dict[str, Format] = {
-    "text": Format(terminal.render, terminal.render_many, (".txt",)),
+    "text": Format(terminal.render, terminal.render_many),
     "json": Format(json.render, json.render_many, (".json",)),
     "jsonl": Format(jsonl.render, jsonl.render_many, (".jsonl", ".ndjson")),
     "markdown": Format(markdown.render, markdown.render_many, (".md", ".markdown")),

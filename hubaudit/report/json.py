@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from hubaudit.model import Comparison, FileReport, Finding, GlobalUse, HubScan, RepoReport, Unread
+from hubaudit.model import (
+    Comparison,
+    FileReport,
+    Finding,
+    GlobalUse,
+    HubScan,
+    LoadAdvice,
+    RepoReport,
+    Unread,
+)
 from hubaudit.report.escape import encodable
 from hubaudit.report.order import worst_first
 from hubaudit.report.page import Page
@@ -47,6 +56,7 @@ def as_dict(report: RepoReport) -> dict[str, Any]:
         },
         "verdict": report.verdict.value,
         "summary": report.summary,
+        "load": _load(report.load),
         "files": [_file(file) for file in sorted(report.files, key=lambda file: file.path)],
         "findings": [_finding(finding) for finding in sorted(report.findings, key=worst_first)],
         "globals": [_global(use) for use in sorted(report.globals, key=_global_order)],
@@ -55,6 +65,8 @@ def as_dict(report: RepoReport) -> dict[str, Any]:
         ],
         "unread": [_unread(entry) for entry in sorted(report.unread, key=_unread_order)],
     }
+    if report.cost is not None:
+        plain["cost"] = {"requests": report.cost.requests, "received": report.cost.received}
     return {key: _encodable(value) for key, value in plain.items()}
 
 
@@ -86,9 +98,20 @@ def _file(file: FileReport) -> dict[str, Any]:
         "blob_id": file.blob_id,
         "format": file.format,
         "load_role": file.load_role.value,
+        "load_reason": file.load_reason,
         "read": file.read.value,
         "verified": file.verified,
         "hub_scan": _hub_scan(file.hub_scan),
+    }
+
+
+def _load(advice: LoadAdvice | None) -> dict[str, Any] | None:
+    if advice is None:
+        return None
+    return {
+        "library": advice.library,
+        "arguments": dict(sorted(advice.arguments)),
+        "bases": sorted(advice.bases),
     }
 
 

@@ -66,6 +66,7 @@ def file(path: str, read: ReadHow = ReadHow.CACHE, size: int = 4_100_000) -> Fil
         read=read,
         verified=True if read is ReadHow.CACHE else None,
         hub_scan=None,
+        load_reason="transformers opens it" if read is ReadHow.CACHE else "no loader opens it",
     )
 
 

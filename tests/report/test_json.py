@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from hubaudit.model import Finding, RepoReport, Severity, Unread
+from hubaudit.model import Cost, Finding, RepoReport, Severity, Unread
 from hubaudit.report.json import as_dict, render, render_many, schema
 from tests.report import samples
 
@@ -25,7 +25,8 @@ def test_the_schema_is_a_valid_2020_12_schema_that_describes_every_key() -> None
     Draft202012Validator.check_schema(schema())
     for name, part in _objects(schema()):
         assert part["additionalProperties"] is False, name
-        assert part["required"] == list(part["properties"]), name
+        always = [key for key in part["properties"] if (name, key) != ("$", "cost")]
+        assert part["required"] == always, name
         for key, value in part["properties"].items():
             assert value["description"].endswith("."), f"{name}.{key}"
 
@@ -50,7 +51,14 @@ def test_every_report_follows_the_schema(report: RepoReport) -> None:
 
 
 def test_the_schema_refuses_a_key_it_does_not_know() -> None:
-    assert not Draft202012Validator(schema()).is_valid({**as_dict(samples.ordinary()), "cost": {}})
+    assert not Draft202012Validator(schema()).is_valid({**as_dict(samples.ordinary()), "time": 1})
+
+
+def test_cost_is_there_only_where_it_was_asked_for() -> None:
+    plain = as_dict(samples.ordinary())
+    counted = as_dict(replace(samples.ordinary(), cost=Cost(3, 4096)))
+    assert counted == plain | {"cost": {"requests": 3, "received": 4096}}
+    Draft202012Validator(schema()).validate(counted)
 
 
 @every_sample

@@ -1,0 +1,103 @@
+"""Step 8 of an audit: pickle checkpoints against the safetensors files that should hold the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from hubaudit.errors import FileUnavailable
+from hubaudit.formats.contents import Contents, Format
+from hubaudit.formats.safetensors import BadHeader, read_header
+from hubaudit.model import Comparison, ReadHow, RepoFile
+from hubaudit.opening import Files
+from hubaudit.source import OutOfReach, Source
+from hubaudit.source.remote import RemoteSource
+from hubaudit.tensors.compare import compare
+from hubaudit.tensors.confirmed import ConfirmedSource, data_start
+from hubaudit.tensors.fetched import Run
+from hubaudit.tensors.pairs import Pair
+from hubaudit.tensors.safetensors import safetensors_table
+from hubaudit.tensors.sample import Depth, Full, MetadataOnly, Sampling
+from hubaudit.tensors.table import NotComparable, Table
+from hubaudit.tensors.torch import torch_table
+from hubaudit.tensors.twins import Part
+
+__all__ = [
+    "TORCH_CHECKPOINTS",
+    "Depth",
+    "Full",
+    "Known",
+    "MetadataOnly",
+    "Sampling",
+    "compare_pairs",
+    "table_of",
+]
+
+
+TORCH_CHECKPOINTS = frozenset({Format.TORCH_ZIP, Format.TORCH_LEGACY})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the audit knows of a file: how it was read, what it is, and of a pickle the tensors."""
+
+    file: RepoFile
+    how: ReadHow
+    format: str
+    table: Table | None
+
+
+def table_of(source: Source, contents: Contents) -> Table:
+    """The tensors of a checkpoint. Whatever keeps them from being told is in the table."""
+    try:
+        return torch_table(source, contents, data_start(source, contents))
+    except OutOfReach as error:
+        return _nothing(str(error))
+
+
+def compare_pairs(
+    files: Files, pairs: Sequence[Pair], known: Mapping[str, Known], depth: Depth, run: Run
+) -> Iterator[Comparison]:
+    """Each pair compared. What cannot be read makes a comparison that says so."""
+    for pair in pairs:
+        with ExitStack() as opened:
+            pickles = [_pickle(files, known[path], opened) for path in pair.pickles]
+            safetensors = [_safetensors(files, known[path], opened) for path in pair.safetensors]
+            yield compare(pickles, safetensors, depth, run=run)
+
+
+def _pickle(files: Files, known: Known, opened: ExitStack) -> Part:
+    """Raises a HubError; what concerns this file alone is in its table."""
+    path, table = known.file.path, known.table or _nothing("it was not read")
+    try:
+        source = opened.enter_context(files.open(known.file, known.how))
+    except FileUnavailable as error:
+        return Part(path, _Missing(str(error)), _nothing(str(error)))
+    if isinstance(source, RemoteSource) and known.format == Format.TORCH_ZIP:
+        source = ConfirmedSource(source)
+    return Part(path, source, table)
+
+
+def _safetensors(files: Files, known: Known, opened: ExitStack) -> Part:
+    path = known.file.path
+    try:
+        source = opened.enter_context(files.open(known.file, ReadHow.HEADER))
+        return Part(path, source, safetensors_table(source, read_header(source)))
+    except (FileUnavailable, OutOfReach, BadHeader) as error:
+        return Part(path, _Missing(str(error)), _nothing(str(error)))
+
+
+def _nothing(why: str) -> Table:
+    return Table((), (NotComparable("", why),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """The source of a file that cannot be opened."""
+
+    why: str
+    size: int = 0
+
+    def read(self, _offset: int, _length: int) -> bytes:
+        raise FileUnavailable(self.why)
