@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hubaudit.loadpath.documents import ADAPTER_CONFIG
+from hubaudit.loadpath.names import is_index
 from hubaudit.loadpath.paths import join, resolve, show, split
 from hubaudit.loadpath.repository import Problem, Repository
 from hubaudit.loadpath.roles import Roles
@@ -41,7 +42,7 @@ def references(repo: Repository) -> Iterator[Reference]:
     `get_class_from_dynamic_module`; `pipelines/__init__.py`): ``module.Class``, and with another
     repository ``org/name--module.Class``. Looked for at any depth, for configurations are nested.
     """
-    for path, document in sorted(repo.documents.items()):
+    for path, document in _configs(repo):
         for key, value in _walk(document):
             if key == "auto_map":
                 yield from (_reference(path, text) for text in _strings(value))
@@ -143,7 +144,7 @@ def add_base(roles: Roles, document: str, name: str) -> None:
 
 def _place_kernels(repo: Repository, roles: Roles) -> None:
     """Attention kernels are native code of another repository, and a configuration can name one."""
-    for document in repo.documents.values():
+    for _, document in _configs(repo):
         for key, value in _walk(document):
             if key not in ("attn_implementation", "_attn_implementation"):
                 continue
@@ -156,12 +157,19 @@ def _place_kernels(repo: Repository, roles: Roles) -> None:
 def _place_backbones(repo: Repository, roles: Roles) -> None:
     """transformers 4.57, `utils/backbone_utils.py`, `load_backbone`: a vision model may fetch the
     weights of its backbone from the repository that it names. timm's names have no slash."""
-    for path, document in repo.documents.items():
+    for path, document in _configs(repo):
         for _, value in _walk(document):
             if isinstance(value, dict) and value.get("use_pretrained_backbone"):
                 backbone = value.get("backbone")
                 if isinstance(backbone, str) and "/" in backbone:
                     add_base(roles, path, backbone)
+
+
+def _configs(repo: Repository) -> list[tuple[str, object]]:
+    """Every document but the indexes, which no library takes for a configuration."""
+    found = repo.documents.items()
+    configs = (one for one in found if not is_index(split(one[0])[1]))
+    return sorted(configs, key=lambda one: one[0])
 
 
 def strings_of(document: object) -> Iterator[str]:
@@ -179,8 +187,6 @@ def _walk(document: object) -> Iterator[tuple[str, object]]:
         key, value = waiting.pop()
         seen += 1
         yield key, value
-        if key == "weight_map":
-            continue  # an index names tensors and shards, which is another module's business
         if isinstance(value, dict):
             waiting.extend(value.items())
         elif isinstance(value, list):

@@ -104,7 +104,8 @@ def _libraries(repo: Repository, options: LoadOptions) -> list[str]:
     unknown = not found
     if unknown and any(name.endswith(".gguf") for name in repo.names_in(options.folder)):
         found.append("transformers")
-    if unknown or _has_others(repo) or {MODEL_INDEX, MODULES} & repo.unread:
+    telling = {MODEL_INDEX, MODULES, join(options.folder, CONFIG)}
+    if unknown or _has_others(repo) or telling & repo.unread:
         found.append("none")
     return found
 

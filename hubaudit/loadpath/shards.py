@@ -13,12 +13,10 @@ from hubaudit.loadpath.repository import Problem, Repository, bounded
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`shards`: the paths that it names and that exist. `readable`: whether that is by its own word
-    and not by the names of its neighbours."""
+    """`shards`: the paths that it names and that exist, or else those that it is likely to name."""
 
     path: str
     shards: tuple[str, ...]
-    readable: bool
     problems: tuple[Problem, ...] = ()
 
 
@@ -31,10 +29,10 @@ def read_index(repo: Repository, path: str) -> Index:
         folder, _ = split(path)
         beside = (join(folder, name) for name in repo.names_in(folder))
         executable = {one for one in beside if repo.may_execute(one)}
-        return Index(path, tuple(sorted({*family, *executable})), False)
+        return Index(path, tuple(sorted({*family, *executable})))
     if not isinstance(weight_map, dict):
         lacking = () if path in repo.unread else (_problem(path, "it has no weight_map"),)
-        return Index(path, family, False, lacking)
+        return Index(path, family, lacking)
     return _check(repo, path, weight_map, family)
 
 
@@ -53,7 +51,7 @@ def _check(
     outside = sorted(set(family) - set(shards))
     problems = [_problem(path, text) for text in bounded(complaints)]
     problems += [_problem(one, f"{show(path)} does not name this shard") for one in outside]
-    return Index(path, shards, True, tuple(problems))
+    return Index(path, shards, tuple(problems))
 
 
 def _problem(path: str, message: str) -> Problem:
