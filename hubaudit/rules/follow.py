@@ -6,14 +6,15 @@ yields is remembered for the calls that use it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
-from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Trace, Value
-from hubaudit.rules.detours import detour_of, if_dangerous, item, on_some_object
-from hubaudit.rules.gadgets import judge_state
+from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Skipped, Trace, Value
+from hubaudit.rules.attributes import if_dangerous, item, on_some_object
+from hubaudit.rules.detours import detour_of
+from hubaudit.rules.gadgets import is_scipys_own, only_makes, runs_its_state
 from hubaudit.rules.meanings import (
-    MOST_BOUND,
     NOBODY_KNOWS,
     Arguments,
     Bound,
@@ -35,12 +36,23 @@ from hubaudit.rules.names import Use
 _MOST_NESTED = 16
 _MOST_STEPS = 100_000
 
+# Of those, in one dict or on one object. Ordinary objects have at most one.
+_MOST_HOOKS = 4
 # Attributes that are set on a class and looked at: a replaced method or two are enough to run code.
 _MOST_SET = 64
+
+# Arguments of one call that are looked at, and characters of what is computed in one pickle, by
+# `codecs.decode` or as paths of attributes: beyond them, a call is judged by its name alone, too.
+_MOST_ARGUMENTS = 64
+_MOST_TEXT = 16 << 20
+_ORDINARY = 64  # the longest name of an attribute in the files of real libraries has 45 characters
 
 # What unpicklers call on an object, and `dict(…)`: these may be attributes that the pickle itself has set.
 _HOOKS = ("__setstate__", "append", "extend", "add", "keys")
 
+
+# What is called in place of the one that is hidden among many: no row is inert for that.
+_ONE_OF_MANY = Instance(Global("builtins", "object"))
 
 _ATTRGETTER = Global("operator", "attrgetter")
 _ITEMGETTER = Global("operator", "itemgetter")
@@ -55,13 +67,20 @@ class Follower:
 
     def __init__(self, trace: Trace, is_read: Callable[[Value], bool]) -> None:
         self._trace = trace
-        self.is_read = is_read
-        # both by id: a trace keeps its calls
+        self._is_read = is_read
+        self._changed = {
+            id(call.function): call.function
+            for call in trace.calls
+            if call.how in ("APPENDS", "SETITEMS") and not isinstance(call.function, Global)
+        }
+        # all by id: a trace keeps its calls
         self._meanings: dict[int, Meaning] = {}
-        self._hooks: dict[int, dict[str, tuple[Call, Value]]] = {}
+        self._hooks: dict[int, list[_Hook]] = {}
+        self._own_states: dict[int, bool] = {}
         self._scanned: dict[int, _Scanned] = {}
         self._steps_left = _MOST_STEPS
         self._nested = 0
+        self._text_left = _MOST_TEXT
 
     def effects(self) -> Iterator[tuple[Call, Effect]]:
         """Every effect of every call, with the call that shows it."""
@@ -89,8 +108,18 @@ class Follower:
             case PersistentId(pid=("module", cls, *_)):
                 # of a module's class, torch's `persistent_id` in `_legacy_save`, 2.13
                 return cls if isinstance(cls, Global) else self.see(cls)
+            case list() if id(value) in self._changed:
+                return NOBODY_KNOWS
             case _:
                 return value
+
+    def is_read(self, payload: Value) -> bool:
+        """Whether the constant was read as a pickle of its own, and is what was read.
+
+        A bytearray can be changed, and the machine keeps it as bytes.
+        """
+        changed = any(isinstance(value, bytes | Skipped) for value in self._changed.values())
+        return not changed and self._is_read(payload)
 
     def perform(self, function: Meaning, args: Arguments, use: Use = Use.CALLED) -> Outcome:
         """What calling `function`, a meaning, with `args` comes down to."""
@@ -126,13 +155,13 @@ class Follower:
 
     def _call_name(self, name: Global, args: Arguments, use: Use) -> Outcome:
         detour = detour_of(name)
-        if args is not None and len(args) > MOST_BOUND:
-            args = None
         if detour is not None:
             use = Use.CALLED  # of these, `__new__` does what a call does
-        found = detour(args, self) if detour is not None and args is not None else None
+        known = args is not None and len(args) <= _MOST_ARGUMENTS and self._text_left > 0
+        found = detour(args, self) if detour is not None and known else None  # type: ignore[arg-type]
         if found is None:
             return Outcome((Effect(name, use),), Instance(name))
+        self._text_left -= _cost(found)
         value = Instance(name) if found.value is NOBODY_KNOWS else found.value
         judged = Judged.BY_ARGUMENT if found.settled else Judged.BY_ROW
         return Outcome((Effect(name, use, judged), *found.effects), value)
@@ -183,9 +212,8 @@ class Follower:
             case Bound():
                 yield from self._rebind(call, state)
             case Instance(maker):
-                judged = judge_state(maker, state)
-                if judged is not None:
-                    yield call, judged
+                if runs_its_state(maker):
+                    yield call, self._run_state(maker, state)
                 yield from self._set_attributes(call, state)
 
     def _change_name(
@@ -198,46 +226,60 @@ class Follower:
         for _, value in islice(_attributes(state), _MOST_SET):
             yield from ((call, effect) for effect in self.perform(self.see(value), None).effects)
 
+    def _run_state(self, maker: Global, state: Value) -> Effect:
+        known = self._own_states.get(id(state))
+        if known is None:
+            known = self._own_states[id(state)] = is_scipys_own(state)
+        if known:
+            return Effect(maker, Use.CONSTRUCTED, Judged.BY_ARGUMENT)
+        return Effect(maker, Use.CALLED)
+
     def _rebind(self, call: Call, state: Value) -> Iterator[tuple[Call, Effect]]:
         """`partial.__setstate__((function, args, keywords, dict))` replaces all that it holds."""
         match state:
             case (function, args, keywords, _):
-                bare = isinstance(args, tuple) and not (
-                    isinstance(keywords, Mapping) and keywords.flat
-                )
                 held = self.see(function)
+                told = isinstance(keywords, Mapping) and not keywords.flat
+                # with keywords, a methodcaller is pickled as a partial of its class
+                told = told or keywords is None or (isinstance(held, Global) and only_makes(held))
                 if isinstance(held, Global):
                     yield call, Effect(held, Use.NAMED)
-                bound = bind(held, args if bare else None, call)  # type: ignore[arg-type]
-                self._meanings[id(call.function)] = bound
+                bound = args if told and isinstance(args, tuple) else None
+                self._meanings[id(call.function)] = bind(held, bound, call)
             case _:
                 self._meanings[id(call.function)] = Instance(Global("functools", "partial"))
 
     def _set_attributes(self, call: Call, state: Value) -> Iterator[tuple[Call, Effect]]:
         """The attributes that unpicklers will call, and `__setstate__` if it was set before."""
-        hooks = self._hooks.get(id(call.function), {})
-        if "__setstate__" in hooks:
-            before, hook = hooks["__setstate__"]
-            shown = Call("BUILD", before, (state,), call.offset)
-            yield from (
-                (shown, effect) for effect in self.perform(self.see(hook), (state,)).effects
-            )
+        for hook in self._hooks.get(id(call.function), ()):
+            if hook.name == "__setstate__":
+                shown = Call("BUILD", hook.build, (state,), call.offset)
+                done = self.perform(self.see(hook.value), (state,))
+                yield from ((shown, effect) for effect in done.effects)
         for part in _parts(state):
-            scanned = self._scanned.setdefault(id(part), _Scanned())
-            for name, value in scanned.hooks_of(part):
-                self._hooks.setdefault(id(call.function), {})[name] = (call, value)
+            found = self._scanned.setdefault(id(part), _Scanned()).hooks_of(part)
+            hooks = [_Hook(name, value, call) for name, value in found]
+            if hooks:
+                known = self._hooks.setdefault(id(call.function), [])
+                if known and all(known[-1].is_like(hook) for hook in hooks):
+                    continue
+                if len(known) < _MOST_HOOKS:
+                    known += hooks
+                else:
+                    known[-1] = _Hook("keys", _ONE_OF_MANY, call)
 
-    def _appended(self, hooks: dict[str, tuple[Call, Value]]) -> Iterator[tuple[Call, Effect]]:
+    def _appended(self, hooks: list[_Hook]) -> Iterator[tuple[Call, Effect]]:
         """APPENDS and ADDITEMS on an object call these, and leave no call of their own in a trace.
 
         Nor does `dict(object)`, which calls its `keys`.
         """
-        for name, (build, hook) in hooks.items():
+        for hook in hooks:
+            build = hook.build
             items = build.function.items if isinstance(build.function, Call) else ()
-            if name == "keys":
-                outcome, shown = self.perform(self.see(hook), ()), build
-            elif name != "__setstate__" and items:
-                outcome = self.perform(self.see(hook), (items,))
+            if hook.name == "keys":
+                outcome, shown = self.perform(self.see(hook.value), ()), build
+            elif hook.name != "__setstate__" and items:
+                outcome = self.perform(self.see(hook.value), (items,))
                 shown = Call("APPENDS", build, (items,), build.offset)
             else:
                 continue
@@ -249,28 +291,52 @@ class Follower:
             yield call, Effect(target, Use.CALLED)
 
 
+def _cost(outcome: Outcome) -> int:
+    """Characters that are kept of what was computed. Names of ordinary length do not count."""
+    text = len(outcome.value) if isinstance(outcome.value, str | bytes) else 0
+    names = (len(effect.name.name) for effect in outcome.effects)
+    return text + sum(length for length in names if length > _ORDINARY)
+
+
 def _has_keywords(call: Call) -> bool:
     return call.kwargs is not None and not (
         isinstance(call.kwargs, Mapping) and not call.kwargs.flat
     )
 
 
-class _Scanned:
-    """What was seen of a dict: one may be the state of many objects, and grow in between."""
+@dataclass(frozen=True, slots=True)
+class _Hook:
+    """`value` is the attribute `name` of an object since `build`."""
 
-    __slots__ = ("_hooks", "_upto")
+    name: str
+    value: Value
+    build: Call
+
+    def is_like(self, other: _Hook) -> bool:
+        return self.name == other.name and self.value is other.value
+
+
+class _Scanned:
+    """What was seen of a dict: one may be the state of many objects.
+
+    Which of two values of a key it held when, a trace does not tell: both count.
+    """
+
+    __slots__ = ("_hooks",)
 
     def __init__(self) -> None:
-        self._upto = 0
-        self._hooks: dict[str, Value] = {}
+        self._hooks: list[tuple[str, Value]] | None = None
 
-    def hooks_of(self, part: Mapping) -> Iterable[tuple[str, Value]]:
-        for at in range(self._upto, len(part.flat), 2):
-            name = part.flat[at]
-            if isinstance(name, str) and name in _HOOKS:
-                self._hooks[name] = part.flat[at + 1]
-        self._upto = len(part.flat)
-        return self._hooks.items()
+    def hooks_of(self, part: Mapping) -> list[tuple[str, Value]]:
+        if self._hooks is None:
+            self._hooks = [
+                (name, value)
+                for name, value in part.pairs()
+                if isinstance(name, str) and name in _HOOKS
+            ]
+            if len(self._hooks) > _MOST_HOOKS:
+                self._hooks = [("keys", _ONE_OF_MANY)]
+        return self._hooks
 
 
 def _attributes(state: Value) -> Iterator[tuple[str, Value]]:

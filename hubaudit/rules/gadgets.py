@@ -7,8 +7,6 @@ from types import MappingProxyType
 
 from hubaudit.pvm import values
 from hubaudit.pvm.values import Call, Global, Value
-from hubaudit.rules.meanings import Effect, Judged
-from hubaudit.rules.names import Use
 
 # `_reverse_typemap` of dill 0.4, dill/_dill.py, as far as its keys are not names of builtins or of types.
 _DILL_TYPES = MappingProxyType(
@@ -32,6 +30,38 @@ def dill_type(name: str) -> Global:
     if name in _DILL_TYPES:
         return _DILL_TYPES[name]
     return Global("types" if name.endswith("Type") else "builtins", name)
+
+
+_METHOD = re.compile(
+    r"<(?:method|slot wrapper|attribute|member) '(?P<name>\w+)' of '(?P<owner>\w+)' objects>",
+    re.ASCII,
+)
+_BUILTIN_TYPES = frozenset(
+    (
+        *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),
+        *("object", "range", "set", "slice", "str", "tuple", "type"),
+    )
+)
+
+
+def dill_method(name: str, shown: str) -> Global | None:
+    """The method that `_getattr` of dill gives for this name and repr; None if it may be another."""
+    match = _METHOD.fullmatch(shown)
+    if match is None or match["name"] != name or match["owner"] not in _BUILTIN_TYPES:
+        return None
+    return Global("builtins", f"{match['owner']}.{name}")
+
+
+_ONLY_MAKES = frozenset(
+    (module, name)
+    for module in ("operator", "_operator", "functools", "_functools")
+    for name in ("attrgetter", "itemgetter", "methodcaller", "partial")
+)
+
+
+def only_makes(name: Global) -> bool:
+    """Whether whoever calls it gets a function, and nothing is called before that one is."""
+    return (name.module, name.name) in _ONLY_MAKES
 
 
 # --- scipy's distributions ----------------------------------------------------------------------
@@ -63,26 +93,25 @@ def runs_its_state(name: Global) -> bool:
     )
 
 
-def judge_state(maker: Global, state: Value) -> Effect | None:
-    """What BUILD with `state` does beyond setting attributes; None for an ordinary class."""
-    if not runs_its_state(maker):
-        return None
-    if _is_scipys_own(state):
-        return Effect(maker, Use.CONSTRUCTED, Judged.BY_ARGUMENT)
-    return Effect(maker, Use.CALLED)
-
-
-def _is_scipys_own(state: Value) -> bool:
+def is_scipys_own(state: Value) -> bool:
     """Whether scipy itself wrote it: its template filled in, or the two values of scipy before 1.6."""
     match state:
         case values.Mapping():
             held = _texts(state)
             return held is not None and all(_TEMPLATE.fullmatch(text) for text in held)
-        case (values.Mapping() as parameters, None | Call()):
-            # `dict.update` has to refuse it: of two keys it would make a key and a value
-            return len({key for key in parameters.flat[:64:2] if isinstance(key, str)}) > 2
+        case (values.Mapping() as parameters, generator) if _is_generator(generator):
+            # `dict.update` has to refuse it. Of two keys it would make a key and a value
+            held = _texts(parameters)
+            return held is not None and not held and len(set(parameters.flat[::2])) > 2
         case _:
             return False
+
+
+def _is_generator(value: Value) -> bool:
+    """None, or an object of numpy.random: nothing that can be taken for a key and a value."""
+    if isinstance(value, Call) and isinstance(value.function, Global):
+        return value.function.module.startswith("numpy.random")
+    return value is None
 
 
 def _texts(state: values.Mapping) -> list[str] | None:

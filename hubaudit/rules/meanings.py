@@ -6,18 +6,19 @@ themselves. The classes here are what calls of listed functions yield, and what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from hubaudit.pvm.values import Call, Global, Mapping, SetOf, Unknown, Value
-from hubaudit.rules.names import Use
+from hubaudit.rules.names import Use, canonical
 
 # Characters of a dotted path that is followed. Real ones have under 200; a hostile pickle can let each
 # step add to the last, and the paths of all its steps would be quadratic in the file.
 MOST_PATH = 1000
 # Arguments that are bound one after the other, by `partial` of `partial`: for the same reason.
-MOST_BOUND = 64
+MOST_BOUND = 16
 
 Arguments = tuple[Value, ...] | None  # None: nobody can tell
 
@@ -115,9 +116,9 @@ def attribute(owner: Meaning, name: str) -> Global | None:
 def _origin(owner: Meaning) -> Global | None:
     match owner:
         case Global():
-            return owner
+            return Global(*canonical(owner.module, owner.name))
         case Instance(maker):
-            return maker
+            return Global(*canonical(maker.module, maker.name))
         case Bound():
             return Global("functools", "partial")
         case Getter() | ItemGetter() | MethodCaller():
@@ -167,6 +168,20 @@ def imported(path: str) -> Global:
     return Global(first, rest)
 
 
-def sequence(value: Value) -> Sequence[Value] | None:
-    """The items of a list or tuple, or None."""
-    return value if isinstance(value, list | tuple) else None
+class Reader(Protocol):
+    """What a detour may ask: `rules.follow` answers."""
+
+    def see(self, value: Value) -> Meaning:
+        """What `value` means."""
+        ...
+
+    def is_read(self, payload: Value) -> bool:
+        """Whether a constant was read as a pickle of its own, in which nothing bad was found."""
+        ...
+
+    def perform(self, function: Meaning, args: Arguments, use: Use = Use.CALLED) -> Outcome:
+        """What calling a meaning does, or constructing it; None for arguments that nobody can tell."""
+        ...
+
+
+Detour = Callable[[tuple[Value, ...], Reader], Outcome | None]

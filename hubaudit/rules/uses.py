@@ -13,7 +13,7 @@ from hubaudit.formats.contents import Contents, Format, PickleRead
 from hubaudit.model import NameClass
 from hubaudit.pvm.values import Call, Global, Mapping, SetOf, Trace, Value
 from hubaudit.rules.follow import Follower
-from hubaudit.rules.gadgets import runs_its_state
+from hubaudit.rules.gadgets import only_makes, runs_its_state
 from hubaudit.rules.meanings import Effect, Judged
 from hubaudit.rules.names import Catalogue, Entry, Use
 from hubaudit.rules.nested import Nested
@@ -72,7 +72,8 @@ def _judge_trace(
         name: _Row(catalogue, found, name, trace.protocol, format_) for name, found in seen.items()
     }
     if any(row.depends_on_mentions for row in rows.values()):
-        _note_mentions(seen, trace, follower)
+        settled = {name for name, row in rows.items() if row.is_settled_danger}
+        _note_mentions(seen, settled, trace, follower)
     for (module, name), found in seen.items():
         row = rows[module, name]
         yield NameUse(
@@ -114,9 +115,13 @@ class _Row:
     @property
     def depends_on_mentions(self) -> bool:
         """Whether it matters who else holds the name: to judge it, or to show it."""
-        if self._is_settled:
-            return _class_of(self.entry, self._seen.use) is NameClass.DANGEROUS
-        return self._seen.call is None and self.name_class is not NameClass.INERT
+        unshown = self._seen.call is None and self.name_class is not NameClass.INERT
+        return unshown or self.is_settled_danger
+
+    @property
+    def is_settled_danger(self) -> bool:
+        """Whether only the arguments of its calls make a dangerous name inert."""
+        return self._is_settled and _class_of(self.entry, self._seen.use) is NameClass.DANGEROUS
 
     @property
     def _is_settled(self) -> bool:
@@ -197,12 +202,16 @@ def _is_enum_member(catalogue: Catalogue, yielded: Global) -> bool:
     return entry is not None and entry.enum and member.isidentifier() and member[0] != "_"
 
 
-def _note_mentions(seen: _Names, trace: Trace, follower: Follower) -> None:
+def _note_mentions(
+    seen: _Names, settled: set[tuple[str, str]], trace: Trace, follower: Follower
+) -> None:
     """Names that are handed on: shown in the call that takes them, and for others to call."""
     for name, holder in _mentions(trace, follower):
         found = seen.get((name.module, name.name))
         if found is not None:
-            found.by_row = found.by_row or not runs_its_state(name)
+            harmless = runs_its_state(name) or only_makes(name)
+            if (name.module, name.name) in settled and not harmless:
+                found.by_row = True
             if holder is not None:
                 found.strengthen(Use.NAMED, holder)
 
