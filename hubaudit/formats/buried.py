@@ -14,12 +14,14 @@ from hubaudit.formats.contents import Contents, Format, Gap
 from hubaudit.formats.place import Effort
 from hubaudit.formats.plausible import is_evident
 from hubaudit.formats.raw import read_pickles
+from hubaudit.formats.sniff import HEAD_SIZE
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.opcodes import OPCODES
 from hubaudit.pvm.values import StopKind, Trace
 from hubaudit.source import OutOfReach, Source
 from hubaudit.source.memory import MemorySource
 
+MAX_UNASKED = 1 << 20  # bytes that are searched where neither name nor format promises a pickle
 _LOOK = 4096  # bytes that are tried at first: what imports something mostly does so in them
 _LONG_LOOK = 128 * 1024  # bytes that are tried then, if there were opcodes to their end
 _STEP = 1 << 20
@@ -51,20 +53,25 @@ def read_buried(
 ) -> Contents:
     """The pickles between bytes `start` and `end` (not included) that import something.
 
-    Nothing else is in what it returns but gaps: where one breaks off, as ever, and if not all of the bytes
-    were searched, because that would cost more `effort` than is left for the file.
+    Nothing else is in what it returns but gaps: where one breaks off, as ever, and if it would cost more
+    `effort` to try all that begins like one.
     """
     search = _Search(source, member, effort)
-    reached = min(end, start + effort.left)
     try:
-        search.run(start, reached)
-        if reached < end and source.read(reached, 1):
-            said = f"only {effort.most:,} of the bytes that belong to nothing are searched"
-            search.give_up(said)
+        search.run(start, end)
     except OutOfReach as error:
         search.give_up(str(error))
-    effort.left -= max(0, min(reached, source.size) - start)
     return search.found
+
+
+def read_unasked(source: Source, member: str | None, effort: Effort) -> Contents:
+    """The same of the first bytes of data that nobody takes for a pickle: they are at hand in any case.
+
+    Of more than those, if they begin with a pickle. Two in 10,000 files of random numbers do.
+    """
+    head = MemorySource(source.read(0, HEAD_SIZE))
+    end = MAX_UNASKED if interpret(head).complete else HEAD_SIZE
+    return read_buried(source, member, 0, end, effort)
 
 
 class _Search:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubaudit.pvm.values import Call, Global, Trace
+from hubaudit.pvm.values import Call, Global, Trace, Unknown
 
 _PROTO = 0x80
 _CALLS = frozenset({"REDUCE", "OBJ", "INST", "NEWOBJ", "NEWOBJ_EX"})
@@ -18,15 +18,22 @@ def is_call(called: Call) -> bool:
     return called.how in _CALLS and isinstance(called.function, Global | Call)
 
 
-def imports_plausibly(trace: Trace) -> bool:
-    """Whether it imports something that has the form of a name, or imports and calls anything.
+def _is_computed(called: Call) -> bool:
+    is_call = called.how in _CALLS and isinstance(called.function, Unknown)
+    return is_call and isinstance(called.args, tuple)
 
-    For a place where a loader would begin. An extension code that nothing follows is two bytes, and those
-    stand in any data.
+
+def imports_plausibly(trace: Trace) -> bool:
+    """Whether it imports something that has the form of a name, or computes a name and calls something.
+
+    For a place where a loader would begin. An extension code that nothing calls is two bytes, and one in
+    2500 files of random numbers begins with that.
     """
-    if trace.calls:
-        return trace.imports_anything
-    return any(map(is_name, trace.imports))
+    if any(map(is_name, trace.imports)):
+        return True
+    return trace.imports_anything and any(
+        is_call(call) or _is_computed(call) for call in trace.calls
+    )
 
 
 def is_evident(trace: Trace) -> bool:

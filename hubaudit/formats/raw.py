@@ -49,7 +49,7 @@ def read_uncertain(source: Source, member: str | None = None) -> Contents:
     traces = [pickle.trace for pickle in contents.pickles]
     accounts_for_all = not contents.trailing and not contents.gaps
     gave_up = any(trace.stop.kind is StopKind.LIMIT for trace in traces)
-    if accounts_for_all or gave_up or any(trace.imports_anything for trace in traces):
+    if accounts_for_all or gave_up or any(map(imports_plausibly, traces)):
         return contents
     return Contents(Format.DATA)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from hubaudit.formats.buried import read_buried
+from hubaudit.formats.buried import MAX_UNASKED, read_buried, read_unasked
 from hubaudit.formats.compressed import INSIDE, compressed
 from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind, together
 from hubaudit.formats.extras import read_7z
@@ -50,8 +50,6 @@ CONTAINERS: dict[Format, Callable[[Source, Place], Contents]] = {
 # Bytes of a zip's end record with the longest comment.
 ZIP_END = 22 + 0xFFFF
 _NAMED_PICKLES = (".pkl", ".pickle")
-# Bytes that are searched for pickles where no name promises one: as many as two answers of a server.
-MAX_UNASKED = 512 * 1024
 _INERT = frozenset(Format) - {*READERS, *CONTAINERS, Format.TORCH_ZIP, Format.TORCHSCRIPT}
 
 
@@ -65,21 +63,14 @@ def read_file(source: Source, depth: int = MAX_DEPTH) -> Contents:
 
 def read_contents(source: Source, format_: Format, depth: int = MAX_DEPTH) -> Contents:
     """What is in a file that `sniff` took for `format_`."""
-    return _read_whole(source, format_, Place(_read_member, _budget(source, depth)))
+    return _read_whole(source, format_, Place(_read_member, _budget(source, depth)), _read_as)
 
 
 def read_promised(source: Source, depth: int = MAX_DEPTH) -> Contents:
     """What is in a file whose name promises a pickle, so that somebody will unpickle it."""
     place = Place(_read_promised_member, _budget(source, depth))
-    contents = _read_whole(source, sniff(source.read(0, HEAD_SIZE), source.size), place)
-    if contents.format in (Format.DATA, Format.TEXT):
-        return _as_promised(source, contents, place)
-    if contents.format in _INERT:
-        return contents + _buried(source, place, 0, MAX_UNASKED)
-    if contents.format in CONTAINERS and contents.gaps and not contents.pickles:
-        # it may be no archive or compressed file at all, for all that it begins like one
-        return contents + _buried(source, place, 0, source.size)
-    return contents
+    format_ = sniff(source.read(0, HEAD_SIZE), source.size)
+    return _read_whole(source, format_, place, _read_promising)
 
 
 def read_promised_archive(source: Source, depth: int = MAX_DEPTH) -> Contents:
@@ -97,8 +88,13 @@ def _budget(source: Source, depth: int) -> Budget:
     return budget
 
 
-def _read_whole(source: Source, format_: Format, place: Place) -> Contents:
-    contents = _read_as(source, format_, place)
+def _read_whole(
+    source: Source,
+    format_: Format,
+    place: Place,
+    read: Callable[[Source, Format, Place], Contents],
+) -> Contents:
+    contents = read(source, format_, place)
     if contents.format in _INERT and source.size <= HEAD_SIZE:  # its end is at hand, too
         contents += _archive_behind(source, place)
     budget = place.budget
@@ -130,10 +126,20 @@ def _read_named(source: Source, place: Place, promises: tuple[str, ...]) -> Cont
         found = sniff(source.read(0, HEAD_SIZE), source.size)
     except OutOfReach as error:
         return Contents(Format.DATA, gaps=(Gap(place.member, str(error)),))
-    contents = _read_as(source, found, place)
     named = place.member is not None and place.member.endswith(promises)
-    if named and contents.format in (Format.DATA, Format.TEXT):
+    return (_read_promising if named else _read_as)(source, found, place)
+
+
+def _read_promising(source: Source, format_: Format, place: Place) -> Contents:
+    """What is in a file or member with the bytes of `format_`, that is named like a pickle."""
+    contents = Contents(format_) if format_ is Format.DATA else _read_as(source, format_, place)
+    if contents.format in (Format.DATA, Format.TEXT):
         return _as_promised(source, contents, place)
+    if contents.format in _INERT:
+        return contents + _buried(source, place, 0, MAX_UNASKED)
+    if contents.format in CONTAINERS and contents.gaps and not contents.pickles:
+        # it may be no archive or compressed file at all, for all that it begins like one
+        return contents + _buried(source, place, 0, source.size)
     return contents
 
 
@@ -160,14 +166,18 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
             return container(source, place)
     except OutOfReach as error:
         return _gap(format_, place, str(error))
-    return Contents(format_)
+    if format_ is not Format.DATA:
+        return Contents(format_)
+    found = read_unasked(source, place.member, place.budget.effort)
+    return Contents(format_) + found + read_nested(source, found, place)
 
 
 def _with_other(source: Source, contents: Contents, other: Format, place: Place) -> Contents:
     """Some loaders see another format first: torch.load a tar, and zip's readers begin at the end."""
     if contents.format is Format.DATA:
-        found = _read_as(source, other, place)
-        return found + _buried(source, place, 0, MAX_UNASKED) if other in _INERT else found
+        if other in _INERT and place.member is None:
+            return Contents(other) + _buried(source, place, 0, MAX_UNASKED)
+        return _read_as(source, other, place)
     if _is_rather_safetensors(contents, other):
         return _read_as(source, other, place)
     if contents.format is Format.PICKLE and other is Format.TAR:
@@ -200,7 +210,15 @@ def _unaccounted(source: Source, contents: Contents) -> Iterator[tuple[int, int]
 
 
 def _buried(source: Source, place: Place, start: int, end: int) -> Contents:
-    found = read_buried(source, place.member, start, end, place.budget.effort)
+    """The pickles in these bytes, as far as it is worth the effort to search."""
+    effort = place.budget.effort
+    reached = min(end, start + effort.left)
+    found = read_buried(source, place.member, start, reached, effort)
+    # compressed data has a size now, if that was all of it
+    effort.left -= max(0, min(reached, source.size) - start)
+    if reached < end and source.read(reached, 1):
+        why = f"only {effort.most:,} of the bytes that belong to nothing are searched"
+        found += _gap(found.format, place, why)
     return found + read_nested(source, found, place)
 
 

@@ -7,7 +7,7 @@ import tarfile
 import zlib
 
 from hubaudit.formats.contents import Format
-from hubaudit.formats.plausible import is_name
+from hubaudit.formats.plausible import imports_plausibly
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.opcodes import HIGHEST_PROTOCOL
 from hubaudit.pvm.values import StopKind, Trace
@@ -144,7 +144,7 @@ def _sniff_pickle(head: bytes, size: int) -> Format | None:
         return None  # `BZh9` would be a BINBYTES of some 800 MB
     has_header = head[:1] == b"\x80" and head[1:2] <= bytes([HIGHEST_PROTOCOL])
     trace, pickles = _first_that_matters(head)
-    imports = bool(trace.computed) or any(map(is_name, trace.imports))
+    imports = imports_plausibly(trace) or bool(has_header and trace.computed)
     if trace.complete:
         # a text of protocol 0 that imports nothing is a text to everybody who is not told otherwise
         is_all = trace.end == size and pickles == 1 and not _is_text(head)
@@ -163,7 +163,7 @@ def _first_that_matters(head: bytes) -> tuple[Trace, int]:
     """The trace of the first pickle that imports something or is the last, and which one it is."""
     source = MemorySource(head)
     trace, pickles = interpret(source), 1
-    while trace.complete and not trace.imports_anything and trace.end < len(head):
+    while trace.complete and not imports_plausibly(trace) and trace.end < len(head):
         trace, pickles = interpret(source, trace.end), pickles + 1
     return trace, pickles
 

@@ -141,6 +141,17 @@ def ordinary() -> Iterator[tuple[str, bytes]]:
     yield "short numbers", b"".join(n.to_bytes(2, "little") for n in range(1 << 16))
 
 
+def test_storages_of_random_numbers_are_numbers() -> None:
+    """One in 2500 begins with an extension code, one in 40 with what might go on as a pickle."""
+    noise = Random(3)
+    storages = {f"m/data/{n}": noise.randbytes(9000) for n in range(3000)}
+    storages["m/data/3000"] = b"\x83-\x9dB+\xde\x7f\xd1\xc8" + bytes(9000)
+    contents = promised(zipped({"m/data.pkl": INERT} | storages))
+    assert [pickle.member for pickle in contents.pickles] == ["m/data.pkl"]
+    assert not contents.gaps
+    assert not contents.trailing
+
+
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in ordinary()])
 def test_data_that_is_no_pickle_raises_no_alarm(data: bytes) -> None:
     assert searched(data) == Contents(Format.PICKLE)
@@ -160,8 +171,31 @@ def test_what_only_begins_like_an_archive_is_searched_too() -> None:
         assert SYSTEM in imports(contents), beginning
 
 
-def test_a_file_whose_name_promises_nothing_is_not_searched() -> None:
-    assert not read_file(MemorySource(b"\xff" * 100 + PAYLOAD)).pickles
+def test_of_data_whose_name_promises_nothing_the_first_bytes_are_searched() -> None:
+    for before, is_found in ((b"\xff" * 100, True), (b"\xff" * HEAD_SIZE, False)):
+        assert (SYSTEM in imports(read_file(MemorySource(before + PAYLOAD)))) is is_found
+
+
+def test_a_text_that_shows_a_pickle_is_a_text() -> None:
+    text = b"# How it works\n\n" + assemble(*ATTACKS["GLOBAL"]) + b"\n"
+    assert read_file(MemorySource(text)) == Contents(Format.TEXT)
+
+
+STORAGES = {
+    "noise": b"\xff" * 1000,
+    "a pickle and padding": b"N." + b"\xff\xfe" * 3000,
+    "a pickle and zeros": b"N." + bytes(300_000),
+    "pickles and a comment": b"N." + b"I1\n." * 1200 + b"#",
+}
+
+
+@pytest.mark.parametrize("before", STORAGES.values(), ids=STORAGES)
+def test_a_payload_in_a_storage_of_torch_is_found_near_its_beginning(before: bytes) -> None:
+    """No loader takes a storage for a pickle. Other scanners search it."""
+    text = assemble(*ATTACKS["GLOBAL"])
+    contents = promised(zipped({"m/data.pkl": INERT, "m/data/0": before + text}))
+    assert SYSTEM in imports(contents)
+    assert "m/data/0" in [pickle.member for pickle in contents.pickles]
 
 
 def test_a_pickle_that_the_first_bytes_neither_show_nor_exclude_is_searched_for() -> None:
@@ -192,10 +226,10 @@ def test_of_what_begins_like_pickles_all_over_not_all_is_tried(
     assert "too much of it begins like a pickle" in searched(data).gaps[-1].why
 
 
-def test_more_than_is_searched_is_a_gap() -> None:
-    effort = Effort(1000)
-    assert not read_buried(MemorySource(bytes(900)), None, 0, 900, effort).gaps
-    gaps = read_buried(MemorySource(bytes(900)), None, 0, 900, effort).gaps
+def test_more_than_is_searched_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Effort.__init__, "__defaults__", (1000,))
+    assert not read_file(MemorySource(INERT + b"\xff" * 1000)).gaps
+    gaps = read_file(MemorySource(INERT + b"\xff" * 1001)).gaps
     assert "only 1,000 of the bytes" in gaps[0].why
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from hubaudit.demo.assemble import assemble
 from hubaudit.demo.checkpoints import floats, safetensors, state_dict, torch_legacy, torch_zip
-from hubaudit.formats.contents import Format
-from hubaudit.formats.read import read_promised
+from hubaudit.formats.contents import Contents, Format
+from hubaudit.formats.read import read_file, read_promised
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.source.memory import MemorySource
 
@@ -103,7 +103,14 @@ def test_numbers_that_begin_with_an_opcode_are_data() -> None:
     for first in range(256):
         tensor = bytes([first]) + bytes((first * 7 + n * 31) % 251 for n in range(2000))
         assert of(tensor) in (Format.DATA, Format.TEXT, Format.ZLIB), first
-    assert of(b"\x82\x70\xc6\x00" * 100) is Format.DATA  # an EXT1 and then nothing
+    for extension in (b"\x82\x70\xc6\x00" * 100, b"\x82\x21.6", b"\x83-\x9dB+\xde\x7f\xd1\xc8"):
+        assert read_file(MemorySource(extension)) == Contents(Format.DATA)
+
+
+def test_a_call_of_an_extension_is_a_pickle() -> None:
+    assert of(b"\x82\x70)R" + b"\xff" * 100) is Format.PICKLE
+    assert of(b"\x80\x02\x82\x70" + b"\xff" * 100) is Format.PICKLE
+    assert of(b"\x82\x21." + CALL) is Format.PICKLE
 
 
 def test_a_text_with_a_very_long_line_has_to_be_read_further() -> None:

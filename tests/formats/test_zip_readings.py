@@ -352,7 +352,7 @@ def test_the_code_of_torchscript_and_of_packages_is_counted() -> None:
 
 
 def test_storages_are_numbers_only_beside_their_pickle() -> None:
-    packed = zipped({"x.pkl": PAYLOAD})
+    packed = zipped({"x.pkl": PAYLOAD}, zipfile.ZIP_DEFLATED)
     assert ("os", "system") in imports(read(zipped({"my/data/x.zip": packed})))
     assert not imports(read(zipped({"m/data.pkl": INERT, "m/data/0": packed})))
 
