@@ -19,10 +19,10 @@ from hubaudit.formats.unpacked import UNKNOWN
 from hubaudit.source import Source
 
 MAX_HEADER = 100_000_000  # bytes; MAX_HEADER_SIZE of safetensors/src/tensor.rs
-# What is parsed of that: as Python objects it takes up to 60 bytes a mark. A tensor takes some 150 bytes
-# with 20 marks, so this is enough for 200,000 in one file.
+# What is parsed of that: as Python objects it takes up to 70 bytes a mark, 250 MB in all. A tensor takes
+# some 100 bytes with 20 marks, so this is enough for 150,000 in one file.
 MAX_PARSED = 32 << 20
-MAX_MARKS = 4_000_000
+MAX_MARKS = 3_000_000
 _MARKS = b'"[{,'
 _MOST_NESTED = 127  # serde_json: "recursion limit exceeded"
 _USIZE = (1 << 64) - 1
