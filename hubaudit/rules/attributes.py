@@ -39,6 +39,11 @@ def on_some_object(name: str) -> Global:
     return Global("builtins", f"object.{name}")
 
 
+def is_on_some_object(name: Global) -> bool:
+    """Whether it stands for such a method, and for no name of any module."""
+    return name.module == "builtins" and name.name.startswith("object.")
+
+
 def if_dangerous(name: str) -> Effect:
     """An attribute of an object that nobody knows: data, unless `object` has a row for it."""
     return Effect(Global("object", name), Use.NAMED, Judged.IF_DANGEROUS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hubaudit.formats.contents import Contents, Format, PickleRead
 from hubaudit.model import NameClass
 from hubaudit.pvm.values import Call, Global, Mapping, SetOf, Trace, Value
+from hubaudit.rules.attributes import is_on_some_object
 from hubaudit.rules.follow import Follower
 from hubaudit.rules.gadgets import only_makes, runs_its_state
 from hubaudit.rules.meanings import Effect, Judged
@@ -190,9 +191,13 @@ def _only_constructs(effect: Effect) -> bool:
 
 
 def _is_nothing(catalogue: Catalogue, effect: Effect) -> bool:
+    """Whether there is nothing to list: no name of a module is used, and nothing dangerous done."""
     if effect.judged is Judged.IF_DANGEROUS:
         entry = catalogue.find(effect.name.module, effect.name.name)
         return entry is None or entry.name_class is not NameClass.DANGEROUS
+    if is_on_some_object(effect.name):
+        entry = catalogue.find(effect.name.module, effect.name.name)
+        return entry is not None and entry.is_inert(effect.use)
     return effect.use is Use.NAMED and _is_enum_member(catalogue, effect.name)
 
 

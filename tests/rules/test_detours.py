@@ -664,3 +664,12 @@ def test_what_may_have_been_something_else_at_the_time_is_high_at_least(
 ) -> None:
     found = checked(assemble(("PROTO", 5), *program, "STOP"))
     assert min(f.severity.rank for f in found) <= Severity.HIGH.rank
+
+
+def test_a_method_of_nobody_knows_what_is_listed_only_if_it_is_not_inert() -> None:
+    def listed(name: str) -> list[str]:
+        contents = read_file(MemorySource(compiled(METHODCALLER(name))))
+        return [use.qualified for use in judge(load_catalogue(), contents)]
+
+    assert listed("lower") == ["operator.methodcaller"]
+    assert listed("system") == ["operator.methodcaller", "builtins.object.system"]
