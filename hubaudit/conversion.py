@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -56,8 +56,9 @@ class Converted:
     """A checkpoint that was written and found to have, byte for byte, the tensors of its source.
 
     `sources` and `written` are paths, in the repository and in the output folder. `tied` are names that
-    were left out with the names that stand for them, `skipped` the entries that are no tensors, and
-    `findings` what an audit says of the sources that fails one.
+    were left out with the names that stand for them, `skipped` the entries that are no tensors, `wrapper`
+    the key under which the tensors of the model are, if it is in their names, and `findings` what an audit
+    says of the sources that fails one.
     """
 
     sources: tuple[str, ...]
@@ -66,6 +67,7 @@ class Converted:
     size: int  # bytes of the tensors
     tied: tuple[tuple[str, str], ...] = ()
     skipped: tuple[str, ...] = ()
+    wrapper: str = ""
     findings: tuple[Finding, ...] = ()
 
 
@@ -239,6 +241,7 @@ class _Job:
             writing.size,
             tuple(writing.tied),
             tuple(writing.skipped),
+            _wrapper(writing.weights),
             tuple(findings),
         )
 
@@ -247,14 +250,12 @@ class _Job:
         try:
             with self._files.open(file, self._how(file)) as source:
                 if matches_listing(file, source) is False:
-                    raise CannotConvert([f"{file.path}: its bytes are not those listed"])
+                    raise CannotConvert(["its bytes are not those listed"])
                 contents = read_promised(source)
                 findings += _failing(file, contents)
                 planned = _planned(source, contents, self._metadata(file, source), self._order.only)
                 writing.add(file.path, source, planned)
         except CannotConvert as error:
-            if error.reasons[0].startswith(file.path):
-                raise
             raise CannotConvert([f"{file.path}: {why}" for why in error.reasons]) from error
         except (FileUnavailable, ShortRead) as error:
             raise CannotConvert([f"{file.path}: {error}"]) from error
@@ -267,6 +268,15 @@ class _Job:
             "source_sha256": file.sha256 or sha256_of(source),
             **_commit(self._repo),
         }
+
+
+# Lightning's key for the model among what else it keeps, and the one that torch's tutorials use.
+_WRAPPERS = "state_dict", "model_state_dict"
+
+
+def _wrapper(names: Iterable[str]) -> str:
+    first = {name.partition(".")[0] for name in names}
+    return next((key for key in _WRAPPERS if key in first), "")
 
 
 def _commit(repo: RepoRef) -> dict[str, str]:
@@ -283,7 +293,8 @@ def inside(folder: Path, path: str) -> Path:
     """The file `path` in `folder`. Raises UsageError where it would lie outside, or pass a link out of it."""
     name = PurePosixPath(path)
     parts = name.parts
-    if name.is_absolute() or ".." in parts or any(set(part) & set("\\:\0") for part in parts):
+    is_odd = not _is_utf8(path) or any(set(part) & set("\\:\0") for part in parts)
+    if name.is_absolute() or ".." in parts or is_odd:
         raise UsageError(
             f"{path} is no name for a file in {folder}", hint="name others with --file"
         )
@@ -291,6 +302,15 @@ def inside(folder: Path, path: str) -> Path:
     if not found.parent.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"{found} leads out of {folder}", hint="give a DIR without links in it")
     return found
+
+
+def _is_utf8(text: str) -> bool:
+    """A name of a local file need not be: it goes into the index and the metadata, which have to."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _planned(source: Source, contents: Contents, metadata: dict[str, str], only: str) -> Plan:
@@ -338,11 +358,11 @@ class _Writing:
         place = target_of(path)
         for name in (*planned.names, *(name for name, _ in planned.tied)):
             if (other := self.found.setdefault(name, path)) != path:
-                raise CannotConvert([f"{path}: {name} is in {other}, too"])
+                raise CannotConvert([f"{name} is in {other}, too"])
         unfinished = self._write(place, pieces(source, planned))
         with LocalSource(unfinished) as written:
             if wrong := differing(source, planned, written):
-                raise CannotConvert([f"{path}: {wrong[0]} came out differently"])
+                raise CannotConvert([f"{wrong[0]} came out differently"])
         self.weights |= dict.fromkeys(planned.names, PurePosixPath(place).name)
         self.tied += planned.tied
         self.skipped += planned.skipped
@@ -351,7 +371,7 @@ class _Writing:
     def add_index(self, place: str) -> None:
         self._write(place, [index_of(self.weights, self.size)])
 
-    def _write(self, place: str, data: Iterator[bytes] | list[bytes]) -> Path:
+    def _write(self, place: str, data: Iterable[bytes]) -> Path:
         final = inside(self._order.folder, place)
         unfinished = final.with_name(f".{final.name}.{os.getpid()}.tmp")
         try:

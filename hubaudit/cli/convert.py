@@ -115,6 +115,9 @@ def _converted(outcome: Converted, entries: int | None) -> list[str]:
     tied = [f"{name} (the same as {kept})" for name, kept in outcome.tied]
     lines += _list("left out, tied", tied, entries)
     lines += _list("skipped, no tensor to write", list(outcome.skipped), entries)
+    if outcome.wrapper:
+        said = f"begin with {outcome.wrapper}., which --only {outcome.wrapper} leaves out"
+        lines.append(f"  names of tensors {said}")
     return lines
 
 

@@ -99,6 +99,7 @@ _MAKERS = frozenset(
     {
         ("collections", "OrderedDict"),
         ("collections", "defaultdict"),
+        ("collections", "deque"),
         ("torch", "Size"),
         ("copyreg", "_reconstructor"),
         ("copy_reg", "_reconstructor"),

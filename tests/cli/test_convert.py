@@ -151,5 +151,13 @@ def test_many_names_are_counted_unless_all_are_asked_for(
     assert "n14" in run("convert", "x.pt", "-o", "out", "--force", "-v").out
 
 
+def test_a_wrapper_in_the_names_is_told_with_the_option_for_it(
+    run: Callable[..., Ran], here: Path
+) -> None:
+    (here / "x.ckpt").write_bytes(zipped(named(state_dict=named(w=tensor()), epoch=number(1))))
+    assert "--only state_dict" in run("convert", "x.ckpt", "-o", "a").out
+    assert "--only" not in run("convert", "x.ckpt", "-o", "b", "--only", "state_dict").out
+
+
 def test_a_folder_to_write_to_has_to_be_named(run: Callable[..., Ran]) -> None:
     assert run("convert", "x.pt").code == 2

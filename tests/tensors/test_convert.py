@@ -154,6 +154,7 @@ def test_what_is_no_tensor_is_said_to_be_skipped(tmp_path: Path) -> None:
     path = write(tmp_path, "x.ckpt", zipped(program))
     outcome = one(path, Order(tmp_path))
     assert outcome.skipped == ("epoch", "config")
+    assert outcome.wrapper == "state_dict"
     assert loaded(tmp_path / "x.safetensors")[0].keys() == {"state_dict.w"}
 
 
@@ -220,7 +221,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "x.safetensors").is_symlink()
 
 
-@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\\..\\x", "C:x", "a\0b"])
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\\..\\x", "C:x", "a\0b", "\udcff"])
 def test_no_name_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         inside(tmp_path, name)
