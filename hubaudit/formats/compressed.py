@@ -72,6 +72,8 @@ def _read(unpacked: UnpackedSource, place: Place, format_: Format) -> Contents:
     except OutOfReach as error:
         gaps.append(Gap(inside.member, str(error)))
     if unpacked.problem is not None:
+        if format_ in _GUESSED and found == Contents(found.format):
+            return Contents(Format.DATA)  # numbers, of which some could be unpacked
         gaps.append(Gap(place.member, unpacked.problem))
     return Contents(format_, found.pickles, found.trailing, tuple(gaps), found.oddities)
 

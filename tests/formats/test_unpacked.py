@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import struct
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -151,7 +152,11 @@ def test_compressed_text_of_any_size_is_text(text: bytes, monkeypatch: pytest.Mo
     assert contents == Contents(Format.GZIP)
 
 
-@pytest.mark.parametrize("data", [b"\x78\x9c" + b"\xff" * 100, b"\x5d" + bytes(12) + bytes(100)])
+MATLAB = struct.pack("<5i2s2d", 0, 2, 1, 0, 2, b"a", 1.5, 2.5)  # version 4, a vector
+NUMBERS = (b"\x78\x9c" + b"\xff" * 100, b"\x5d" + bytes(12) + bytes(100), MATLAB)
+
+
+@pytest.mark.parametrize("data", NUMBERS)
 def test_data_that_only_begins_like_a_compressed_stream_is_data(data: bytes) -> None:
     assert read(data) == Contents(Format.DATA)
 
