@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bz2
+import lzma
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -12,6 +15,7 @@ from hubaudit.rules.meanings import NOBODY_KNOWS, Meaning, Outcome
 
 # Bytes of text that is computed: above any name, below what a chain of conversions could blow up to.
 _MOST = 16 * 1024
+_MOST_MEMORY = 64 << 20  # of the dictionary of lzma; its presets take up to 65 MiB
 
 # Text to bytes and back, character for character. Protocol 2 writes bytes as `encode(text, "latin1")`.
 TEXT_CODECS = MappingProxyType(
@@ -38,6 +42,21 @@ def _rot13(value: str | bytes) -> str | bytes:
     return value.translate(_ROT13) if isinstance(value, str) else value
 
 
+def _inflate(wbits: int) -> Conversion:
+    def convert_one(value: str | bytes) -> bytes:
+        return zlib.decompressobj(wbits).decompress(_bytes(value), _MOST)
+
+    return convert_one
+
+
+def _unbz2(value: str | bytes) -> bytes:
+    return bz2.BZ2Decompressor().decompress(_bytes(value), _MOST)
+
+
+def _unlzma(value: str | bytes) -> bytes:
+    return lzma.LZMADecompressor(memlimit=_MOST_MEMORY).decompress(_bytes(value), _MOST)
+
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ROT13 = str.maketrans(
     _LETTERS + _LETTERS.upper(),
@@ -55,6 +74,10 @@ DECODERS: Mapping[str, Conversion] = MappingProxyType(
         "urlsafe-base64": lambda value: base64.urlsafe_b64decode(_bytes(value)),
         "base32": lambda value: base64.b32decode(_bytes(value)),
         "base85": lambda value: base64.b85decode(_bytes(value)),
+        **dict.fromkeys(("zlib", "zip", "zlib-codec"), _inflate(zlib.MAX_WBITS)),
+        "gzip": _inflate(16 + zlib.MAX_WBITS),
+        **dict.fromkeys(("bz2", "bz2-codec"), _unbz2),
+        "lzma": _unlzma,
     }
 )
 ENCODERS: Mapping[str, Conversion] = MappingProxyType(
@@ -100,5 +123,6 @@ def _converted(value: Value, conversion: Conversion) -> Meaning:
         return NOBODY_KNOWS
     try:
         return conversion(value)
-    except ValueError:  # the real one would raise as well
+    except (ValueError, OSError, EOFError, MemoryError, zlib.error, lzma.LZMAError):
+        # the real one would raise as well, or it is too much for us
         return NOBODY_KNOWS

@@ -154,6 +154,10 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         # decode
         ("codecs", "encode"): loaders.encode,
         ("codecs", "decode"): loaders.decode,
+        ("zlib", "decompress"): loaders.decoded_by("zlib"),
+        ("gzip", "decompress"): loaders.decoded_by("gzip"),
+        ("bz2", "decompress"): loaders.decoded_by("bz2"),
+        ("lzma", "decompress"): loaders.decoded_by("lzma"),
         ("base64", "b64decode"): loaders.decoded_by("base64"),
         ("base64", "standard_b64decode"): loaders.decoded_by("base64"),
         ("base64", "decodebytes"): loaders.decoded_by("base64"),

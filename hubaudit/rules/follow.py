@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from hubaudit.pvm.machine import interpret
+from hubaudit.pvm.state import Limits
 from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Skipped, Trace, Value
 from hubaudit.rules.attributes import if_dangerous, item, on_some_object
 from hubaudit.rules.detours import detour_of
@@ -30,6 +32,7 @@ from hubaudit.rules.meanings import (
     bind,
 )
 from hubaudit.rules.names import Use
+from hubaudit.source.memory import MemorySource
 
 # Calls of calls that one call is followed through (`operator.call(operator.call, …)`), and all of those
 # in one pickle: published chains have four steps. Beyond them a call is judged by its name alone.
@@ -46,6 +49,10 @@ _MOST_SET = 64
 _MOST_ARGUMENTS = 64
 _MOST_TEXT = 16 << 20
 _ORDINARY = 64  # the longest name of an attribute in the files of real libraries has 45 characters
+
+# A pickle that is given in computed bytes: what following it costs of those steps, and where it ends.
+_LOAD_STEPS = 1000
+_LOAD_LIMITS = Limits(opcodes=20_000)
 
 # What unpicklers call on an object, and `dict(…)`: these may be attributes that the pickle itself has set.
 _HOOKS = ("__setstate__", "append", "extend", "add", "keys")
@@ -73,6 +80,10 @@ class Follower:
             for call in trace.calls
             if call.how in ("APPENDS", "SETITEMS") and not isinstance(call.function, Global)
         }
+        # a bytearray, which the machine keeps as bytes
+        self._bytes_changed = any(
+            isinstance(value, bytes | Skipped) for value in self._changed.values()
+        )
         # all by id: a trace keeps its calls
         self._meanings: dict[int, Meaning] = {}
         self._hooks: dict[int, list[_Hook]] = {}
@@ -114,12 +125,21 @@ class Follower:
                 return value
 
     def is_read(self, payload: Value) -> bool:
-        """Whether the constant was read as a pickle of its own, and is what was read.
+        """Whether the constant was read as a pickle of its own, and is what was read."""
+        return not self._bytes_changed and self._is_read(payload)
 
-        A bytearray can be changed, and the machine keeps it as bytes.
-        """
-        changed = any(isinstance(value, bytes | Skipped) for value in self._changed.values())
-        return not changed and self._is_read(payload)
+    def load(self, payload: bytes) -> Outcome | None:
+        """What loading `payload` as a pickle does; settled if that is all."""
+        if self._bytes_changed or self._steps_left < _LOAD_STEPS:
+            return None
+        self._steps_left -= _LOAD_STEPS
+        trace = interpret(MemorySource(payload), limits=_LOAD_LIMITS)
+        inner = Follower(trace, lambda _: False)
+        inner._steps_left = self._steps_left // 2
+        named = [Effect(Global(*name), Use.NAMED) for name in trace.imports]
+        done = [effect for _, effect in inner.effects()]
+        settled = trace.complete and not trace.computed
+        return Outcome((*named, *done), NOBODY_KNOWS, settled)
 
     def perform(self, function: Meaning, args: Arguments, use: Use = Use.CALLED) -> Outcome:
         """What calling `function`, a meaning, with `args` comes down to."""

@@ -197,10 +197,13 @@ def generator(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
 def nested_pickle(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     """`loads(b)`: `formats/nested.py` reads the bytes as a file of their own, which is judged as one.
 
-    So does `torch.storage._load_from_bytes(b)`, in every pickled tensor.
+    So does `torch.storage._load_from_bytes(b)`, in every pickled tensor. Bytes that are computed, or
+    that do not say that they are a pickle, are interpreted here.
     """
     payload = reader.see(args[0]) if len(args) == 1 else None
-    return NOTHING if reader.is_read(payload) else None
+    if reader.is_read(payload):
+        return NOTHING
+    return reader.load(payload) if isinstance(payload, bytes) else None
 
 
 def nested_file(args: tuple[Value, ...], reader: Reader) -> Outcome | None:

@@ -179,6 +179,10 @@ class Reader(Protocol):
         """Whether a constant was read as a pickle of its own, in which nothing bad was found."""
         ...
 
+    def load(self, payload: bytes) -> Outcome | None:
+        """What loading bytes as a pickle does, or None if that would be too much to follow."""
+        ...
+
     def perform(self, function: Meaning, args: Arguments, use: Use = Use.CALLED) -> Outcome:
         """What calling a meaning does, or constructing it; None for arguments that nobody can tell."""
         ...

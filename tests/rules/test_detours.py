@@ -6,7 +6,12 @@ The pickles are harmless if anything loads them: the command is `true`.
 from __future__ import annotations
 
 import base64
+import bz2
+import gzip
+import io
+import lzma
 import time
+import zipfile
 import zlib
 from dataclasses import dataclass
 
@@ -257,6 +262,37 @@ ROUTES = (
         NAMESPACE.new().build({"hooks": [SYSTEM]}),
         ".__setstate__({'hooks': [os.system]})",
     ),
+    Route(
+        "pickle.loads of zlib",
+        Name("pickle", "loads")(Name("zlib", "decompress")(zlib.compress(INNER))),
+        "pickle.loads(zlib.decompress(",
+    ),
+    Route(
+        "pickle.loads of gzip, bz2 and lzma",
+        [
+            Name("pickle", "loads")(Name("gzip", "decompress")(gzip.compress(INNER))),
+            Name("pickle", "loads")(Name("bz2", "decompress")(bz2.compress(INNER))),
+            Name("pickle", "loads")(Name("lzma", "decompress")(lzma.compress(INNER))),
+        ],
+        "pickle.loads(gzip.decompress(",
+    ),
+    Route(
+        "pickle.loads of protocol 0",
+        Name("pickle", "loads")(b"cos\nsystem\n(S'true'\ntR."),
+        "pickle.loads(b\"cos\\nsystem\\n(S'true'\\ntR.\")",
+    ),
+    Route(
+        "pickle.loads of a chain",
+        Name("pickle", "loads")(
+            Name("base64", "b64decode")(base64.b64encode(compiled(FOUND("true"))[2:]))
+        ),
+        "pickle.loads(base64.b64decode(",
+    ),
+    Route(
+        "pickle.loads of pickle.loads",
+        Name("pickle", "loads")(compiled(Name("pickle", "loads")(b"cos\nsystem\n."))[2:]),
+        "pickle.loads(b'cpickle",
+    ),
     Route("pickle.loads", Name("pickle", "loads")(INNER), "os.system('true')"),
     Route("cPickle.loads", Name("cPickle", "loads")(INNER), "os.system('true')"),
     Route(
@@ -300,8 +336,9 @@ def test_every_way_to_os_system_is_dangerous_and_says_so(route: Route) -> None:
 
 # What nobody can follow is judged by the function that does it.
 BY_NAME = {
-    "zlib": Name("pickle", "loads")(Name("zlib", "decompress")(zlib.compress(INNER))),
-    "pickle of protocol 0": Name("pickle", "loads")(b"cos\nsystem\n(S'true'\ntR."),
+    "zlib of what nobody knows": Name("pickle", "loads")(
+        Name("zlib", "decompress")(Name("builtins", "bytes")([1]))
+    ),
     "torch.load of a path": Name("torch", "load")("/tmp/other.pt"),
     "BytesIO with a state": Name("torch", "load")(
         BYTES_IO(compiled(1)).build((INNER[:0] + b"cos\nsystem\n.", 0, None))
@@ -481,6 +518,10 @@ INERT = {
     "a pickle in a pickle": Name("torch.storage", "_load_from_bytes")(compiled(ARRAY())),
     "a pickle in a file": Name("torch", "load")(BYTES_IO(compiled(ARRAY()))),
     "pickle.loads of data": Name("pickle", "loads")(compiled({"a": 1})),
+    "a pickle of protocol 0 in a pickle": Name("pickle", "loads")(b"(lp0\nI1\na."),
+    "a pickle in short text": Name("pickle", "loads")(
+        ENCODE(compiled(ARRAY()).decode("latin-1"), "latin1")
+    ),
     "a pickle in a pickle in a pickle": Name("pickle", "loads")(
         compiled(Name("pickle", "loads")(compiled(ARRAY())))
     ),
@@ -567,9 +608,10 @@ def test_a_distribution_with_another_template_runs_it(state: Term) -> None:
 def test_a_pickle_that_loads_another_says_what_that_one_calls() -> None:
     found = findings(Name("pickle", "loads")(INNER))
     inner = [f for f in found if f.message.startswith("calls os.system")]
-    outer = [f for f in found if f.message.startswith("calls pickle.loads")]
-    assert [f.member for f in inner] == [f"@{compiled(Name('pickle', 'loads')(INNER)).find(INNER)}"]
-    assert [f.member for f in outer] == [None]
+    place = f"@{compiled(Name('pickle', 'loads')(INNER)).find(INNER)}"
+    assert [f.member for f in inner] == [None, place]
+    assert inner[0].evidence == f"pickle.loads({INNER!r})"
+    assert inner[1].evidence == "os.system('true')"
 
 
 def test_a_partial_that_holds_another_function_in_its_state_no_longer_calls_the_first() -> None:
@@ -583,6 +625,22 @@ def test_a_listed_function_in_another_use_is_not_said_to_be_missing() -> None:
     assert found.message == (
         "calls builtins.print, which the catalogue lists as inert in other uses only"
     )
+
+
+def test_a_long_pickle_that_another_one_loads_is_found_and_so_is_what_loads_it() -> None:
+    found = findings(Name("torch", "load")(BYTES_IO(compiled([SYSTEM("true"), "a" * 5000]))))
+    said = {(f.member is None, f.message.partition(":")[0]) for f in found}
+    assert {(True, "calls torch.load"), (False, "calls os.system")} <= said
+
+
+def test_an_archive_that_another_pickle_loads_is_read() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("archive/data.pkl", INNER)
+        archive.writestr("archive/version", "3\n")
+    found = findings(Name("torch", "load")(BYTES_IO(packed.getvalue())))
+    said = {(f.member and f.member[:1], f.message.partition(":")[0]) for f in found}
+    assert {(None, "calls torch.load"), ("@", "calls os.system")} <= said
 
 
 @pytest.mark.parametrize("depth", [100, 20_000])
