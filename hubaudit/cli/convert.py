@@ -63,8 +63,10 @@ def convert(
 ) -> Job:
     """Write safetensors files of torch checkpoints. Nothing is unpickled, no torch is needed.
 
-    Every tensor is compared with its source after it was written, byte for byte. What cannot be converted
-    exactly is refused. Exit codes: 0 all converted, 1 something refused, 2 error.
+    What cannot be converted exactly is refused. Every tensor that was written is read again and compared
+    with its source, byte for byte.
+
+    Exit codes: 0 all converted, 1 something refused, 2 error and nothing decided, 130 interrupted.
     """
 
     def job() -> int:
