@@ -7,6 +7,7 @@
     │   └── MalformedTarget       not a repository id, URL or hf:// path
     ├── ConfigError               a settings file cannot be used
     ├── PathError                 a local path to scan is missing or unreadable
+    ├── ReportUnusable            a stored report cannot be read, or is none
     ├── HubError                  the Hub did not give what the audit needs
     │   ├── RepositoryMissing     missing, private, or renamed away: the Hub does not tell which
     │   ├── RepositoryRenamed     the name now points to another repository
@@ -56,6 +57,10 @@ class ConfigError(HubauditError):
 
 
 class PathError(HubauditError):
+    pass
+
+
+class ReportUnusable(HubauditError):
     pass
 
 

@@ -18,6 +18,7 @@ from hubaudit.cli.convert import convert
 from hubaudit.cli.demo import demo
 from hubaudit.cli.errors import UNDECIDED, Job, guard
 from hubaudit.cli.explain import explain
+from hubaudit.cli.report import report
 from hubaudit.cli.rules import rules
 from hubaudit.cli.scan import scan
 from hubaudit.errors import UsageError
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.command(epilog=_EXIT_CODES)(audit)
 app.command(epilog=_EXIT_CODES)(scan)
+app.command()(report)
 app.command()(rules)
 app.command()(explain)
 app.command()(convert)

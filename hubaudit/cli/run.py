@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from hubaudit.cli import console, errors, progress
 from hubaudit.cli.baseline import compare, write_baseline
 from hubaudit.cli.options import FormatName
 from hubaudit.cli.policy import Settled, tell_idle_waivers
 from hubaudit.cli.save import kept_at, write_file
-from hubaudit.errors import HubauditError, UsageError
+from hubaudit.cli.sinks import Layout, check_writable, open_sinks
+from hubaudit.errors import HubauditError
 from hubaudit.events import Listener
 from hubaudit.model import RepoReport
-from hubaudit.report import REPORTS, Format, Page, format_of
+from hubaudit.report import REPORTS, Page
 from hubaudit.report.escape import visible
 from hubaudit.verdict import exit_code, worst_exit_code
 
@@ -42,9 +41,11 @@ class Delivery:
 def run(targets: Sequence[str], judge: Judge, settled: Settled, delivery: Delivery) -> int:
     """The exit code for all `targets`. An error of one does not stop the others."""
     for output in delivery.outputs:
-        _check_writable(output, "--output")
-    _check_writable(delivery.baseline, "--write-baseline")
-    sinks = _sinks(delivery, len(targets))
+        check_writable(output, "--output")
+    check_writable(delivery.baseline, "--write-baseline")
+    layout: Layout = "one" if len(targets) == 1 else "many"
+    entries = None if delivery.verbose else Page().entries
+    sinks = open_sinks(delivery.form, delivery.outputs, layout, entries)
     codes: list[int] = []
     decided: list[RepoReport] = []
     for target in targets:
@@ -91,75 +92,3 @@ def _keep(report: RepoReport, delivery: Delivery) -> None:
         return
     if not delivery.quiet:
         console.note(f"JSON report: {visible(str(path))}")
-
-
-def _check_writable(file: Path | None, option: str) -> None:
-    """Before anything is downloaded, not after."""
-    if file is not None and (file.is_dir() or not file.parent.is_dir()):
-        raise UsageError(
-            f"{file} cannot be written: it is a folder or in no folder",
-            hint=f"give {option} the name of a file in a folder that exists",
-        )
-
-
-class _Sink(Protocol):
-    def add(self, report: RepoReport) -> None: ...
-
-    def close(self) -> None: ...
-
-
-def _sinks(delivery: Delivery, targets: int) -> list[_Sink]:
-    entries = None if delivery.verbose else Page().entries
-    if delivery.outputs:
-        page = Page(entries=entries)
-        return [
-            _Document(REPORTS[format_of(str(output)) or delivery.form], output, targets, page)
-            for output in delivery.outputs
-        ]
-    page = Page(console.columns(), console.wants_color(sys.stdout), entries)
-    if delivery.form == "text":
-        return [_Stream(page)]
-    return [_Document(REPORTS[delivery.form], None, targets, page)]
-
-
-class _Stream:
-    """Each report on stdout as soon as it is there."""
-
-    def __init__(self, page: Page) -> None:
-        self._page = page
-        self._gap = ""
-
-    def add(self, report: RepoReport) -> None:
-        console.write(self._gap + REPORTS["text"].one(report, self._page))
-        self._gap = "\n"
-
-    def close(self) -> None:
-        pass
-
-
-class _Document:
-    """All reports at once: one object for one target, what the format has for many otherwise."""
-
-    def __init__(self, form: Format, output: Path | None, targets: int, page: Page) -> None:
-        self._format = form
-        self._output = output
-        self._targets = targets
-        self._page = page
-        self._reports: list[RepoReport] = []
-
-    def add(self, report: RepoReport) -> None:
-        self._reports.append(report)
-
-    def close(self) -> None:
-        text = self._text()
-        if text is None:
-            return
-        if self._output is None:
-            console.write(text)
-        else:
-            write_file(self._output, text)
-
-    def _text(self) -> str | None:
-        if self._targets > 1:
-            return self._format.many(self._reports, self._page)
-        return self._format.one(self._reports[0], self._page) if self._reports else None
