@@ -8,12 +8,14 @@ same bytes.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from hubaudit.model import FileReport, Finding, RepoRef, RepoReport
+from hubaudit.report import jsonl
 from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import visible
 from hubaudit.report.json import printable
@@ -23,6 +25,7 @@ from hubaudit.report.pin import page_url
 from hubaudit.report.tally import by_severity, place, standing, subject, tolerated, worst
 
 _HUB = "https://huggingface.co"
+_CWE = re.compile(r"CWE-([1-9][0-9]{0,5})")
 _TYPE = {
     "model": "machine-learning-model",
     "dataset": "data",
@@ -38,7 +41,11 @@ def render(report: RepoReport, page: Page | None = None) -> str:
 
 
 def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str:
-    """One document about all of them; of a single one, it is the document's subject."""
+    """One document about all of them; of a single one, it is the document's subject.
+
+    What is given twice is there once: no two components of a document may be the same.
+    """
+    reports = list({jsonl.render(report): report for report in reports}.values())
     components = [_component(report) for report in reports]
     tool = {"type": "application", "name": "hubaudit"}
     metadata: dict[str, Any] = {"tools": {"components": [tool]}}
@@ -127,9 +134,7 @@ def _vulnerabilities(report: RepoReport) -> list[dict[str, Any]]:
 
 def _vulnerability(report: RepoReport, finding: Finding, count: int, ref: str) -> dict[str, Any]:
     where = f"{subject(report.repo)}: {place(finding.path, finding.member)}"
-    cwes = [
-        int(one[4:]) for one in finding.references if one.startswith("CWE-") and one[4:].isdigit()
-    ]
+    cwes = [int(found[1]) for one in finding.references if (found := _CWE.fullmatch(one))]
     facts = {"offset": "" if finding.offset is None else str(finding.offset), "count": str(count)}
     vulnerability: dict[str, Any] = {
         "id": visible(finding.rule),
