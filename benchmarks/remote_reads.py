@@ -27,7 +27,7 @@ from hubaudit.demo.faults import Delay
 from hubaudit.demo.hub import HubRepo, StandInHub
 
 CONFIG = json.dumps({"architectures": ["LlamaForCausalLM"], "model_type": "llama"}).encode()
-CARD = {".gitattributes": b"*.bin filter=lfs\n", "README.md": b"# model\n", "config.json": CONFIG}
+CARD = {"README.md": b"# model\n", "config.json": CONFIG}
 TENSORS = 200
 SHARDS = 70
 

@@ -20,7 +20,7 @@ from hubaudit.source.digest import matches_listing, sha256_of
 from hubaudit.tensors.table import Table
 
 # Bytes of a pickle that is read in place and hashed nevertheless: the requests are as many.
-_HASHED = 1 << 20
+_HASHED = 128 << 10
 
 TableOf = Callable[[Source, Contents], Table]
 

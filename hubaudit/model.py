@@ -5,7 +5,8 @@ Everything here is a function of the commit, the rules and the settings. No cloc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -255,7 +256,7 @@ class LoadAdvice:
     """
 
     library: str
-    arguments: tuple[tuple[str, bool | str], ...] = ()
+    arguments: Mapping[str, object] = field(default_factory=dict)
     bases: tuple[str, ...] = ()
 
 

@@ -120,7 +120,7 @@ def require(
     policy: Policy = DEFAULT_POLICY,
     listener: Listener = ignore,
     load: LoadOptions = _DEFAULT_LOAD,
-) -> dict[str, bool | str]:
+) -> dict[str, object]:
     """The keyword arguments with which `from_pretrained` loads just what was audited: the revision, and
     what makes the load the least risky one.
 
@@ -281,7 +281,7 @@ class _Audit:
             roles={one.report.path: one.report.load_role for one in self._examined},
             comparisons=self._comparisons,
             alone=alone(self._listing.files, self._documents, torch),
-            problems=[(problem.path, problem.message) for problem in problems],
+            problems=[(one.path, one.message) for one in problems if one.kind == "index"],
         )
 
     def _never_reached(self, failure: HubError) -> Iterator[Unread]:
@@ -320,6 +320,4 @@ def _whole(files: Files, file: RepoFile) -> bytes | None:
 
 
 def _advice(planned: LoadPlan) -> LoadAdvice:
-    given = sorted(planned.arguments.items())
-    arguments = tuple((name, value) for name, value in given if isinstance(value, bool | str))
-    return LoadAdvice(planned.library, arguments, planned.bases)
+    return LoadAdvice(planned.library, dict(sorted(planned.arguments.items())), planned.bases)

@@ -1,14 +1,14 @@
-"""Which files can execute, how each is read, and which pickle has which safetensors sibling."""
+"""Which files can execute, and how each is read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum, auto
 from pathlib import PurePosixPath
 
 from hubaudit.formats.contents import Contents, Format
 from hubaudit.formats.read import CONTAINERS, read_file, read_promised, read_promised_archive
-from hubaudit.model import ReadHow, RepoFile
+from hubaudit.model import ReadHow
 from hubaudit.source import Source
 
 # What torch.load, pickle.load and joblib.load are given. `.bin` is for anything, so it counts only
@@ -104,18 +104,3 @@ def how_to_read(path: str, format_: Format) -> ReadHow:
 def can_execute(path: str, format_: Format) -> bool:
     """Whether a pickle is or may be inside, or is promised: what the coverage line counts."""
     return _inside(path, format_) not in (_Inside.PERHAPS, _Inside.NOTHING)
-
-
-def sibling_of(path: str, files: Iterable[RepoFile]) -> str | None:
-    """The safetensors file that should hold the same tensors as the pickle at `path`.
-
-    transformers writes `pytorch_model-00001-of-00002.bin` beside `model-00001-of-00002.safetensors`;
-    everybody else changes the suffix only.
-    """
-    name = PurePosixPath(path)
-    stem = name.name.removesuffix(name.suffix)
-    candidates = {str(name.with_name(f"{stem}.safetensors"))}
-    if stem.startswith("pytorch_model"):
-        stem = stem.removeprefix("pytorch_")
-        candidates.add(str(name.with_name(f"{stem}.safetensors")))
-    return min((file.path for file in files if file.path in candidates), default=None)

@@ -161,7 +161,7 @@ class HubClient:
         access = self._access
         if not access.offline and offline.holds(access, repo, file):
             return RemoteSource(file.size, offline.reader(access, repo, file), beginning=beginning)
-        store = RangeStore(access.ranges, self.endpoint, file)
+        store = RangeStore(access.ranges, repo, file)
         if access.offline:
             return RemoteSource(file.size, offline.reader(access, repo, file), store=store.frozen())
         # One for all sources of a file: where the Hub redirects to need not be asked again.

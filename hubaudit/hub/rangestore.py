@@ -14,7 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
-from hubaudit.model import RepoFile
+from hubaudit.model import RepoFile, RepoRef
 from hubaudit.source.digest import matches_listing
 from hubaudit.source.memory import MemorySource
 from hubaudit.source.remote import BLOCK, NoStore
@@ -36,13 +36,15 @@ class RangeStore:
     """The `BlockStore` of one file.
 
     Each put is a file `<first block>-<number of blocks>.blocks`: a sha256, and the bytes it is of. The
-    endpoint is part of the key: one Hub's bytes must not answer for another's claim of the same hash.
+    repository and its Hub are part of the key: one's bytes must not answer for another's claim of the same
+    hash, nor for a gated repository's that one may not read.
     """
 
-    def __init__(self, root: Path, endpoint: str, file: RepoFile) -> None:
+    def __init__(self, root: Path, repo: RepoRef, file: RepoFile) -> None:
         self._file = file
-        hub = hashlib.sha256(endpoint.encode()).hexdigest()[:16]
-        self._folder = root / hub / (file.sha256 or file.blob_id or "")
+        name = f"{repo.endpoint} {repo.repo_type} {repo.repo_id}"
+        key = hashlib.sha256(name.encode()).hexdigest()[:16]
+        self._folder = root / key / (file.sha256 or file.blob_id or "")
         self._usable = bool(file.sha256 or file.blob_id)
         self._extents: list[tuple[int, int]] | None = None
         self._loaded: tuple[int, bytes] = (0, b"")

@@ -110,7 +110,7 @@ def _load(advice: LoadAdvice | None) -> dict[str, Any] | None:
         return None
     return {
         "library": advice.library,
-        "arguments": dict(sorted(advice.arguments)),
+        "arguments": dict(sorted(advice.arguments.items())),
         "bases": sorted(advice.bases),
     }
 

@@ -31,6 +31,7 @@ def render(report: RepoReport, _page: Page | None = None) -> str:
         _findings(tolerated(report), "Waived"),
         _unread(report.unread),
         _comparisons(report.comparisons),
+        _bases(report),
         _pinned(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -89,8 +90,14 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
     return _section("Compared", head, rows, len(comparisons))
 
 
+def _bases(report: RepoReport) -> str:
+    bases = report.load.bases if report.load else ()
+    shown = ", ".join(code(base) for base in bases[:ROWS])
+    return f"A load would also open {shown}: audit these, too." if bases else ""
+
+
 def _pinned(report: RepoReport) -> str:
-    line = pin(report.repo)
+    line = pin(report.repo, report.load)
     if line is None or report.verdict.value not in {"pass", "review"}:
         return ""
     return f"To load exactly what was read:\n\n```python\n{line}\n```"

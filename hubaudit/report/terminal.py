@@ -70,6 +70,11 @@ def render(report: RepoReport, page: Page) -> str:
     paper.gap()
     if report.files or report.unread:
         paper.put(Text(_coverage(report)))
+    if report.load is not None and report.load.bases:
+        paper.put(Text(_bases(report.load.bases, page)))
+    if report.cost is not None:
+        cost = report.cost
+        paper.put(Text(f"Took {count(cost.requests, 'request')}, {size(cost.received)} received."))
     _put_what_now(paper, report)
     return paper.text()
 
@@ -266,6 +271,15 @@ def _coverage(report: RepoReport) -> str:
     return f"{said}."
 
 
+def _bases(bases: Sequence[str], page: Page) -> str:
+    """What else a load would open, and nobody has looked at here."""
+    shown = ", ".join(clipped_middle(base, PLACE_CHARS) for base in bases[: page.entries])
+    more = len(bases) - len(bases[: page.entries])
+    return (
+        f"A load would also open: {shown}{f' and {more} more' if more else ''}. Audit these, too."
+    )
+
+
 def _can_execute(file: FileReport) -> bool:
     try:
         return can_execute(file.path, Format(file.format))
@@ -274,7 +288,7 @@ def _can_execute(file: FileReport) -> bool:
 
 
 def _put_what_now(paper: _Paper, report: RepoReport) -> None:
-    line = pin(report.repo)
+    line = pin(report.repo, report.load)
     match report.verdict:
         case Verdict.PASS:
             tolerated = any(f.waived is not None for f in report.findings)

@@ -82,12 +82,16 @@ def _lateness(twins: Twins) -> int:
 
 
 def _walk(twins: Twins, dice: _Dice, most: int) -> Iterator[Place]:
-    """Places of one tensor, far from one another, each once."""
+    """Places of one tensor, far from one another, each once.
+
+    The first is where the tensor begins: in an archive over the network, the header before it comes
+    along, and no place further on needs it again.
+    """
     shape, count = box_of(twins, PLACE, _READS)
     start = dice.roll(twins.name) % count
     step = max(1, count // most)
-    for number in range(min(count, most)):
-        at = (start + number * step) % count
+    further = ((start + number * step) % count for number in range(min(count, most)))
+    for at in dict.fromkeys((0, *further)):
         yield Place(twins, box_number(twins.sizes, shape, at))
 
 

@@ -61,7 +61,10 @@ def test_an_ordinary_repository_passes_twice_with_the_same_bytes(user: User) -> 
     first = user.types("demo/ordinary")
     assert first.returncode == 0
     (kept,) = (user.home / "reports/demo/ordinary").iterdir()
-    assert f'from_pretrained("demo/ordinary", revision="{kept.stem}")' in first.stdout
+    assert (
+        f'from_pretrained("demo/ordinary", revision="{kept.stem}", use_safetensors=True)'
+        in first.stdout
+    )
     bytes_then = kept.read_bytes()
     again = user.types("demo/ordinary", "--format", "json")
     assert again.stdout.encode() == kept.read_bytes() == bytes_then

@@ -3,17 +3,18 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hubaudit.demo.hub import HubRepo, StandInHub
 from hubaudit.hub.rangestore import RangeStore, store_root
-from hubaudit.model import RepoFile
+from hubaudit.model import RepoFile, RepoRef
 from hubaudit.source.remote import BLOCK
 from tests.hub.conftest import FILES, WEIGHTS, Connect, listed, part, pinned
 
-HUB = "http://hub"
+HUB = RepoRef("org/model", "model", "main", "0" * 40, "http://hub")
 DATA = random.Random(3).randbytes(5 * BLOCK + 100)
 FILE = RepoFile("a.bin", len(DATA), "c" * 40, hashlib.sha256(DATA).hexdigest())
 
@@ -43,8 +44,13 @@ def test_blocks_come_back_as_they_were_kept(tmp_path: Path) -> None:
     assert store.get(6) is None
 
 
-def test_another_hub_does_not_answer_for_this_one(tmp_path: Path) -> None:
-    RangeStore(tmp_path, "http://evil", FILE).put(0, b"x" * BLOCK)
+@pytest.mark.parametrize(
+    "other",
+    [replace(HUB, endpoint="http://evil"), replace(HUB, repo_id="org/gated")],
+    ids=["hub", "repository"],
+)
+def test_no_other_hub_or_repository_answers_for_this_one(tmp_path: Path, other: RepoRef) -> None:
+    RangeStore(tmp_path, other, FILE).put(0, b"x" * BLOCK)
     assert RangeStore(tmp_path, HUB, FILE).get(0) is None
 
 
