@@ -142,7 +142,7 @@ def _sniff_pickle(head: bytes, size: int) -> Format | None:
     """
     if head[:1] == b"B" and int.from_bytes(head[1:5], "little") + 5 > size:
         return None  # `BZh9` would be a BINBYTES of some 800 MB
-    has_header = head[:1] == b"\x80" and head[1:2] <= bytes([HIGHEST_PROTOCOL])
+    has_header = head[:1] == b"\x80" and b"" < head[1:2] <= bytes([HIGHEST_PROTOCOL])
     trace, pickles = _first_that_matters(head)
     imports = imports_plausibly(trace) or bool(has_header and trace.computed)
     if trace.complete:

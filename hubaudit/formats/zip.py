@@ -16,6 +16,7 @@ from hubaudit.formats.buried import read_unasked
 from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind, Trailing, together
 from hubaudit.formats.paths import leads_out, link_leads_out
 from hubaudit.formats.place import MAX_HELD, Budget, Place, too_deep
+from hubaudit.formats.plausible import imports_plausibly
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.formats.unpacked import HeldSource, UnpackedSource
 from hubaudit.formats.zip_compare import STORED, UNREADABLE_BITS, compare
@@ -195,10 +196,7 @@ class _Walk:
 
     def _read_opened(self, member: Source, entry: Entry, path: str) -> Contents:
         if self._is_storage(entry.path):
-            found = sniff(member.read(0, HEAD_SIZE), member.size)
-            if found not in _PICKLED:
-                name, effort = self._path_of(path), self._place.budget.effort
-                return Contents(found) + read_unasked(member, name, effort)
+            return self._read_storage(member, path)
         found_inside = self._place.read(member, self._place.inside(path))
         if entry.attributes >> 16 & _KIND == _LINK:
             target = member.read(0, _LONGEST_LINK).decode("utf-8", "replace")
@@ -206,6 +204,17 @@ class _Walk:
                 said = f"it is a link out of the archive, to {target}"
                 self._odd(OddityKind.LEADS_OUT, path, None, said)
         return found_inside
+
+    def _read_storage(self, member: Source, path: str) -> Contents:
+        """Numbers, whatever they begin like, but for pickles that import something."""
+        found = sniff(member.read(0, HEAD_SIZE), member.size)
+        if found in _PICKLED:
+            read = self._place.read(member, self._place.inside(path))
+            if any(imports_plausibly(pickle.trace) for pickle in read.pickles):
+                return read
+        return Contents(found) + read_unasked(
+            member, self._path_of(path), self._place.budget.effort
+        )
 
     def _is_storage(self, name: str) -> bool:
         """`m/data/0` beside `m/data.pkl`: torch reads raw numbers there. Some begin like archives."""

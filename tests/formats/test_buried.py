@@ -145,7 +145,8 @@ def test_storages_of_random_numbers_are_numbers() -> None:
     """One in 2500 begins with an extension code, one in 40 with what might go on as a pickle."""
     noise = Random(3)
     storages = {f"m/data/{n}": noise.randbytes(9000) for n in range(3000)}
-    storages["m/data/3000"] = b"\x83-\x9dB+\xde\x7f\xd1\xc8" + bytes(9000)
+    small = b"\x80", b"\x80\x02", b"\x80\x02X\xff\xff\xff", b"\x83-\x9dB+\xde\x7f\xd1\xc8", b"N"
+    storages |= {f"m/data/{4000 + n}": data for n, data in enumerate(small)}
     contents = promised(zipped({"m/data.pkl": INERT} | storages))
     assert [pickle.member for pickle in contents.pickles] == ["m/data.pkl"]
     assert not contents.gaps
