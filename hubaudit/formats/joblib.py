@@ -26,6 +26,7 @@ _SIDE_FILE_WRAPPERS = frozenset({"NDArrayWrapper", "ZNDArrayWrapper"})
 _WRAPPERS = _SIDE_FILE_WRAPPERS | {_WRAPPER}
 # Those that every wrapper brings into the memo: they are no text, so nothing is imported by them.
 _CLASSES = _WRAPPERS | {"object", "ndarray", "dtype", "_reconstructor"}
+_TEXTS = frozenset({"str", "unicode"})
 _FIELDS = frozenset(
     {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
 )
@@ -67,14 +68,24 @@ def _last_part(name: str) -> str:
 def _raises_at(plain: Trace) -> int:
     """Where `pickle.load` certainly raises, though the machine goes on: beyond all data if nowhere.
 
-    In the pickle of an array of objects, read with the memo of the outer one, classes stand where
-    STACK_GLOBAL needs texts.
+    In the pickle of an array of objects, read with the memo of the outer one, classes and their objects
+    stand where STACK_GLOBAL needs texts.
     """
     for computed in plain.computed:
-        for operand in (computed.module, computed.name):
-            if isinstance(operand, Global) and _last_part(operand.name) in _CLASSES:
-                return computed.offset
+        if _is_no_text(computed.module) or _is_no_text(computed.name):
+            return computed.offset
     return NOWHERE
+
+
+def _is_no_text(operand: Value) -> bool:
+    """Whether it is certainly not an exact `str`, which alone is taken for a name."""
+    match operand:
+        case Global(name=name):
+            return _last_part(name) in _CLASSES
+        case Call(how="NEWOBJ" | "NEWOBJ_EX", function=Global(name=name)):
+            return _last_part(name) not in _TEXTS
+        case _:
+            return False
 
 
 def _does_more(plain: Trace, joblibs: Iterable[Trace], where: range) -> bool:

@@ -183,3 +183,20 @@ def test_objects_that_use_the_memo_of_the_wrapper_are_read_as_pickle_load_does()
     wrapper = array_wrapper(OBJECTS, (1,))
     head = assemble(("PROTO", 4), ("SHORT_BINUNICODE", "os"), "MEMOIZE", "POP", *wrapper)
     assert SYSTEM in imports(read(head + nested + b"."))
+
+
+@pytest.mark.parametrize(
+    ("cls", "is_raised"), [("sklearn.tree Tree", True), ("builtins str", False)]
+)
+def test_objects_that_use_their_own_memo_may_be_in_another_object(
+    cls: str, is_raised: bool
+) -> None:
+    """In its memo `pickle.load` finds that object. Only an exact str would be taken for a name."""
+    nested = assemble(
+        *(("PROTO", 5), ("SHORT_BINUNICODE", "collections"), "MEMOIZE", "POP"),
+        *(("BINGET", 0), ("SHORT_BINUNICODE", "deque"), "STACK_GLOBAL", "STOP"),
+    )
+    owner = ("GLOBAL", *cls.split()), "EMPTY_TUPLE", "NEWOBJ", "MEMOIZE"
+    contents = read(assemble(("PROTO", 5), *owner, *array_wrapper(OBJECTS, (1,)), nested, b"."))
+    assert ("collections", "deque") in imports(contents)
+    assert any(pickle.trace.computed for pickle in contents.pickles) is not is_raised
