@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from hubaudit.model import (
     Comparison,
@@ -22,6 +22,7 @@ from hubaudit.report.order import worst_first
 from hubaudit.report.page import Page
 
 SCHEMA = "hubaudit.report/1"
+_T = TypeVar("_T")
 
 
 def render(report: RepoReport, _page: Page | None = None) -> str:
@@ -57,13 +58,13 @@ def as_dict(report: RepoReport) -> dict[str, Any]:
         "verdict": report.verdict.value,
         "summary": report.summary,
         "load": _load(report.load),
-        "files": [_file(file) for file in sorted(report.files, key=lambda file: file.path)],
-        "findings": [_finding(finding) for finding in sorted(report.findings, key=worst_first)],
-        "globals": [_global(use) for use in sorted(report.globals, key=_global_order)],
+        "files": [_file(file) for file in _ordered(report.files, _file_order)],
+        "findings": [_finding(finding) for finding in _ordered(report.findings, worst_first)],
+        "globals": [_global(use) for use in _ordered(report.globals, _global_order)],
         "comparisons": [
-            _comparison(one) for one in sorted(report.comparisons, key=_comparison_order)
+            _comparison(one) for one in _ordered(report.comparisons, _comparison_order)
         ],
-        "unread": [_unread(entry) for entry in sorted(report.unread, key=_unread_order)],
+        "unread": [_unread(entry) for entry in _ordered(report.unread, _unread_order)],
     }
     if report.cost is not None:
         plain["cost"] = {"requests": report.cost.requests, "received": report.cost.received}
@@ -90,6 +91,23 @@ def _dumps(value: Any) -> str:
     return printable(json.dumps(value, indent=2, allow_nan=False)) + "\n"
 
 
+def _ordered(items: Iterable[_T], order: Callable[[_T], tuple[object, ...]]) -> list[_T]:
+    """`items` in `order` of what is written of them: a lone surrogate sorts elsewhere than its text."""
+
+    def key(item: _T) -> tuple[object, ...]:
+        return tuple(encodable(one) if isinstance(one, str) else one for one in order(item))
+
+    return sorted(items, key=key)
+
+
+def _names(names: Iterable[str]) -> list[str]:
+    return sorted(map(encodable, names))
+
+
+def _file_order(file: FileReport) -> tuple[object, ...]:
+    return (file.path,)
+
+
 def _file(file: FileReport) -> dict[str, Any]:
     return {
         "path": file.path,
@@ -111,7 +129,7 @@ def _load(advice: LoadAdvice | None) -> dict[str, Any] | None:
     return {
         "library": advice.library,
         "arguments": dict(sorted(advice.arguments.items())),
-        "bases": sorted(advice.bases),
+        "bases": _names(advice.bases),
     }
 
 
@@ -122,7 +140,7 @@ def _hub_scan(scan: HubScan | None) -> dict[str, Any] | None:
         "status": scan.status,
         "scanners": {
             one.scanner: {"status": one.status, "message": one.message}
-            for one in sorted(scan.scanners, key=lambda one: one.scanner)
+            for one in _ordered(scan.scanners, lambda one: (one.scanner,))
         },
     }
 
@@ -164,26 +182,26 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "result": comparison.result,
         "depth": comparison.depth,
         "tensors": comparison.tensors,
-        "missing": sorted(comparison.missing),
-        "extra": sorted(comparison.extra),
-        "differing": sorted(comparison.differing),
+        "missing": _names(comparison.missing),
+        "extra": _names(comparison.extra),
+        "differing": _names(comparison.differing),
         "differences": [
             {"tensor": one.name, "how": one.how}
-            for one in sorted(comparison.differences, key=lambda one: (one.name, one.how))
+            for one in _ordered(comparison.differences, lambda one: (one.name, one.how))
         ],
-        "not_comparable": sorted(comparison.not_comparable),
+        "not_comparable": _names(comparison.not_comparable),
         "tensors_read": comparison.tensors_read,
         "bytes_read": comparison.bytes_read,
         "bytes_total": comparison.bytes_total,
-        "pickle_files": sorted(comparison.pickle_files or (comparison.pickle,)),
-        "safetensors_files": sorted(comparison.safetensors_files or (comparison.safetensors,)),
-        "notes": sorted(comparison.notes),
+        "pickle_files": _names(comparison.pickle_files or (comparison.pickle,)),
+        "safetensors_files": _names(comparison.safetensors_files or (comparison.safetensors,)),
+        "notes": _names(comparison.notes),
         "why": comparison.why,
         "agreed_at": comparison.agreed_at,
     }
 
 
-def _comparison_order(comparison: Comparison) -> tuple[str, str]:
+def _comparison_order(comparison: Comparison) -> tuple[object, ...]:
     return comparison.pickle, comparison.safetensors
 
 
@@ -191,7 +209,7 @@ def _unread(entry: Unread) -> dict[str, Any]:
     return {"path": entry.path, "member": entry.member, "why": entry.why}
 
 
-def _unread_order(entry: Unread) -> tuple[str, str, str]:
+def _unread_order(entry: Unread) -> tuple[object, ...]:
     return entry.path, entry.member or "", entry.why
 
 
