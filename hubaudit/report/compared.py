@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from hubaudit.model import Comparison
 from hubaudit.report.words import count, size
 
 _SHORT_COMMIT = 12
+_RESULTS = ("differs", "not-compared", "equal")
+
+
+def worst_first(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Those that differ, then those that nobody could compare; by their files."""
+
+    def order(one: Comparison) -> tuple[int, str, str]:
+        return _RESULTS.index(one.result), one.pickle, one.safetensors
+
+    return sorted(comparisons, key=order)
 
 
 def files(comparison: Comparison) -> tuple[str, str]:

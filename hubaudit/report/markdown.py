@@ -84,7 +84,8 @@ def _unread(unread: Iterable[Unread]) -> str:
 
 def _comparisons(comparisons: Sequence[Comparison]) -> str:
     rows = [
-        [*map(code, compared.files(one)), code(compared.outcome(one))] for one in comparisons[:ROWS]
+        [*map(code, compared.files(one)), code(compared.outcome(one))]
+        for one in compared.worst_first(comparisons)[:ROWS]
     ]
     head = ["pickle", "safetensors", "result"]
     return _section("Compared", head, rows, len(comparisons))

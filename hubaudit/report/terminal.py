@@ -37,7 +37,6 @@ EVIDENCE_CHARS = 220  # three lines of 80 columns; the JSON has all of it
 PLACE_CHARS = 140  # two lines of 80 columns, so that a hostile name cannot push the verdict away
 INDENT = 2
 _DETAILS = 3  # tensors and notes of one comparison: which, and how, without pushing the pin away
-_RESULTS = ("differs", "not-compared", "equal")
 
 _VERDICT_STYLE = {
     Verdict.PASS: "bold green",
@@ -233,7 +232,7 @@ def _put_unread(paper: _Paper, unread: Iterable[Unread], page: Page) -> None:
 def _put_compared(paper: _Paper, comparisons: Sequence[Comparison], page: Page) -> None:
     if not comparisons:
         return
-    worst = sorted(comparisons, key=lambda one: (_RESULTS.index(one.result), one.pickle))
+    worst = compared.worst_first(comparisons)
     shown = worst[: page.entries]
     paper.gap()
     paper.put(Text(f"Compared ({len(comparisons)}):", "bold"))
