@@ -180,8 +180,9 @@ def _check_schema(where: str, schema: object) -> None:
 
 
 def _explained(error: ValidationError, where: str) -> ReportUnusable:
-    """The first thing that is wrong, and how many more there are."""
-    first, *more = error.errors(include_url=False, include_context=False)
+    """The first thing that is wrong, an unknown key before what may be its lack, and how many more."""
+    found = error.errors(include_url=False, include_context=False)
+    first, *more = sorted(found, key=lambda one: one["type"] != "extra_forbidden")
     said = f"{where}: {_place(first)}: {_said(first)}"
     if more:
         said += f" (and {len(more):,} more)"
@@ -223,7 +224,7 @@ class _Strict(BaseModel):
 
 class _Tool(_Strict):
     name: Literal["hubaudit"]
-    version: str
+    version: Annotated[str, Field(max_length=100)]  # a bill of materials takes 1024
     ruleset: str
     policy: _Sha256 | None = None
 
