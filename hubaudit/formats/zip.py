@@ -23,7 +23,7 @@ from hubaudit.formats.zip_compare import STORED, UNREADABLE_BITS, compare
 from hubaudit.formats.zip_holes import Hole, holes_between, search
 from hubaudit.formats.zip_index import Index, read_index
 from hubaudit.formats.zip_members import BadMember, open_member
-from hubaudit.formats.zip_records import Entry, read_local
+from hubaudit.formats.zip_records import Entry, read_local, torch_data_start
 from hubaudit.source import OutOfReach, Source
 from hubaudit.source.remote import RemoteSource
 
@@ -33,9 +33,7 @@ _PICKLED = frozenset({Format.PICKLE, Format.UNCERTAIN, Format.TORCH_LEGACY})
 MAX_CHECKED = 16 << 20
 # Members with pickles in them, of which what they do is kept: 1.8 KB each, at the least.
 MAX_PICKLED = 50_000
-# Around a storage that torch wrote: padding to 64 bytes in a field of its own, one for sizes over 4 GiB, and
-# the descriptor behind the data. No header with a name and a pickle fits into what these leave.
-_LOCAL_SIZE, _ROOM = 30, 4 + 64 + 28 + 24
+_DESCRIPTORS = (16, 24)  # bytes behind the data of a member that torch wrote, up to 4 GiB and above
 _LONGEST_LINK = 4096  # bytes, PATH_MAX of Linux
 _LINK, _KIND = 0xA000, 0xF000  # of the Unix mode in the upper half of the external attributes
 
@@ -142,15 +140,17 @@ class _Walk:
             self._odd(OddityKind.DISAGREEMENT, None, None, said)
 
     def _is_taken_on_trust(self, entry: Entry, following: Entry) -> bool:
-        """Whether this far member is a storage, by the directory, and nothing else fits in its place.
+        """Whether this far member is a storage, by the directory, and lies just as torch puts it.
 
         Its local header would be a request for each tensor. What leaves room for a hidden member is
         looked at.
         """
-        room = following.header - entry.header - _LOCAL_SIZE - len(entry.name) - entry.packed
-        is_raw = entry.method == STORED and entry.packed == entry.unpacked
-        is_plain = is_raw and not entry.flags & UNREADABLE_BITS
-        return is_plain and self._is_storage(entry.path) and 0 <= room <= _ROOM
+        if entry.method != STORED or entry.packed != entry.unpacked:
+            return False
+        if entry.flags & UNREADABLE_BITS or not self._is_storage(entry.path):
+            return False
+        behind = following.header - torch_data_start(entry) - entry.packed
+        return behind in _DESCRIPTORS
 
     def _other_path(self, reading: Entry) -> str:
         """A name for a second reading, so that what is found in it is told apart."""

@@ -219,3 +219,17 @@ def read_descriptor(archive: Source, at: int, entry: Entry) -> tuple[int, bool]:
 def _fitting(entry: Entry, layout: str) -> tuple[int, int, int]:
     most = 0xFFFFFFFF if layout == "<III" else 0xFFFFFFFFFFFFFFFF
     return entry.crc, min(entry.packed, most), min(entry.unpacked, most)
+
+
+# `getPadding` of caffe2/serialize/inline_container.cc (2.13) with kFieldAlignment
+_ALIGNMENT = 64
+_LOCAL_HEADER = 30 + 4  # and the head of the field that pads it
+_LARGE = 0xFFFFFFFF
+
+
+def torch_data_start(entry: Entry) -> int:
+    """Where torch's own writer puts the data of a member, by the directory's entry alone."""
+    start = entry.header + _LOCAL_HEADER + len(entry.name)
+    if entry.unpacked >= _LARGE or entry.header >= _LARGE:
+        start += 4 + 16 * (entry.unpacked >= _LARGE) + 8 * (entry.header >= _LARGE)
+    return -(-start // _ALIGNMENT) * _ALIGNMENT

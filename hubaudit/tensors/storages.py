@@ -14,7 +14,7 @@ from typing import Protocol
 from hubaudit.formats.torch_storage import Storage, as_storage
 from hubaudit.formats.zip_compare import STORED, UNREADABLE_BITS
 from hubaudit.formats.zip_index import Index
-from hubaudit.formats.zip_records import Entry, read_local
+from hubaudit.formats.zip_records import Entry, read_local, torch_data_start
 from hubaudit.pvm.values import PersistentId, Trace
 from hubaudit.source import Source
 
@@ -48,21 +48,12 @@ def by_local_header(archive: Source, entry: Entry) -> int | None:
     return None if local is None or local.name != entry.name else local.data
 
 
-# `getPadding` of caffe2/serialize/inline_container.cc (2.13) with kFieldAlignment
-_ALIGNMENT = 64
-_LOCAL_HEADER = 30 + 4  # and the head of the field that pads it
-_LARGE = 0xFFFFFFFF
-
-
 def by_torch_layout(_archive: Source, entry: Entry) -> int | None:
     """Where torch's own writer puts it, without a look: for comparing all but bytes.
 
     Before bytes are read from there, `by_local_header` has to give the same.
     """
-    start = entry.header + _LOCAL_HEADER + len(entry.name)
-    if entry.unpacked >= _LARGE or entry.header >= _LARGE:
-        start += 4 + 16 * (entry.unpacked >= _LARGE) + 8 * (entry.header >= _LARGE)
-    return -(-start // _ALIGNMENT) * _ALIGNMENT
+    return torch_data_start(entry)
 
 
 class ZipStorages:
