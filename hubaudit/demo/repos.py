@@ -23,7 +23,7 @@ from hubaudit.demo.checkpoints import (
     torch_zip,
     torch_zip_of,
 )
-from hubaudit.demo.objects import Call, pickle_of
+from hubaudit.demo.objects import Call, Global, New, pickle_of
 from hubaudit.demo.repository import HubRepo, file_scan
 from hubaudit.demo.trainer import fetched, optimizer, rng_state, scheduler, training_args
 
@@ -64,6 +64,7 @@ def demo_repos() -> tuple[DemoRepo, ...]:
         _disguised(),
         _trainer(),
         _legacy_format(),
+        _whole_object(),
         _oneword(),
         _dataset(),
         _hub_unsafe(),
@@ -146,6 +147,20 @@ def _legacy_format() -> DemoRepo:
         _approved("demo/legacy-format", files),
         "A checkpoint of torch before 1.6: five pickles in a row, then the bytes of the tensors.",
         ("demo/legacy-format",),
+        0,
+    )
+
+
+def _whole_object() -> DemoRepo:
+    classifier = New(
+        Global("tiny_project.modeling", "TinyClassifier"),
+        state={"labels": ["bad", "good"], "hidden_size": 4, "weights": _state()},
+    )
+    files = _texts() | {"pytorch_model.bin": torch_zip(classifier, root="pytorch_model")}
+    return DemoRepo(
+        _approved("demo/whole-object", files),
+        "An object saved whole: loading it imports a class of a project that nobody knows.",
+        ("demo/whole-object",),
         0,
     )
 
