@@ -9,12 +9,12 @@ from hubaudit import rules
 from hubaudit.config import Policy
 from hubaudit.errors import FileUnavailable
 from hubaudit.formats.contents import Contents, Format, Gap
-from hubaudit.formats.read import read_file, read_promised
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.model import FileReport, Finding, GlobalUse, LoadRole, ReadHow, RepoFile, Unread
 from hubaudit.opening import Files
+from hubaudit.pvm.state import limits_of
 from hubaudit.rules.uses import judge
-from hubaudit.selection import promises_pickle
+from hubaudit.selection import reader_for
 from hubaudit.source import Source
 from hubaudit.source.digest import matches_listing, sha256_of
 from hubaudit.tensors.table import Table
@@ -83,8 +83,8 @@ def examine(
             verified = matches_listing(file, source) if whole else None
             digest = file.sha256 or (sha256_of(source) if whole else None)
             # sniffed again: what was looked at first may not be the bytes that are here now
-            read = read_promised if promises_pickle(file.path) else read_file
-            contents = read(source, policy.max_archive_depth)
+            read = reader_for(file.path)
+            contents = read(source, policy.max_archive_depth, limits_of(policy.max_opcodes))
             table = table_of(source, contents) if table_of is not None else None
     except FileUnavailable as error:
         return judged.unavailable(first.found, error)

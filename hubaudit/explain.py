@@ -11,13 +11,13 @@ from hubaudit.config import DEFAULT_POLICY, Policy
 from hubaudit.errors import FileUnavailable, UsageError
 from hubaudit.events import Listener, Pinned, ignore
 from hubaudit.formats.contents import Contents
-from hubaudit.formats.read import read_file, read_promised
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.hub.client import HubClient
 from hubaudit.hub.targets import parse_target
 from hubaudit.model import Listing, LoadRole, ReadHow, RepoFile, RepoRef, RepoType
 from hubaudit.opening import Files, HubFiles, LocalFiles
-from hubaudit.selection import promises_pickle
+from hubaudit.pvm.state import limits_of
+from hubaudit.selection import promises_pickle, reader_for
 from hubaudit.source.digest import matches_listing
 
 SEPARATOR = "::"
@@ -101,11 +101,11 @@ def _contents(files: Files, file: RepoFile, policy: Policy) -> tuple[Contents, b
         with files.open_start(file) as source:
             head = source.read(0, HEAD_SIZE)
     how = files.how(file, sniff(head, file.size), LoadRole.LOADED)
-    read = read_promised if promises_pickle(file.path) else read_file
+    read, limits = reader_for(file.path), limits_of(policy.max_opcodes)
     with files.open(file, how) as source:
         whole = how is ReadHow.CACHE or file.size <= HEAD_SIZE
         verified = matches_listing(file, source) if whole else None
-        return read(source, policy.max_archive_depth), verified
+        return read(source, policy.max_archive_depth, limits), verified
 
 
 def _split(rest: str, paths: Mapping[str, object]) -> tuple[str, str | None]:

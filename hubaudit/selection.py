@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from hubaudit.formats.contents import Contents, Format
 from hubaudit.formats.read import CONTAINERS, read_file, read_promised, read_promised_archive
 from hubaudit.model import ReadHow
+from hubaudit.pvm.state import Limits
 from hubaudit.source import Source
 
 # What torch.load, pickle.load and joblib.load are given. `.bin` is for anything, so it counts only
@@ -49,10 +50,10 @@ def promises_pickle(path: str) -> bool:
     return suffix in _PICKLE_SUFFIXES
 
 
-def reader_for(path: str) -> Callable[[Source, int], Contents]:
+def reader_for(path: str) -> Callable[[Source, int, Limits], Contents]:
     """How the bytes of a file are read, by what its name makes people and loaders take it for.
 
-    The reader is given the bytes and how deep archives are opened.
+    The reader is given the bytes, how deep archives are opened, and the limits of each pickle.
     """
     if promises_pickle(path):
         return read_promised

@@ -16,6 +16,7 @@ from hubaudit.formats.dtypes import is_shape, of_pickled
 from hubaudit.formats.plausible import is_call, is_name
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.render import render
+from hubaudit.pvm.state import DEFAULT_LIMITS, Limits
 from hubaudit.pvm.values import Call, Global, Mapping, StopKind, Trace, Value
 from hubaudit.source import Source
 
@@ -43,13 +44,13 @@ class Reading:
     unknown: tuple[str, ...] = ()
 
 
-def read_one(source: Source, start: int) -> Reading:
+def read_one(source: Source, start: int, limits: Limits = DEFAULT_LIMITS) -> Reading:
     """The pickle at `start`, as `pickle.load` reads it and, if it has wrappers, as `joblib.load` does."""
-    plain = interpret(source, start)
+    plain = interpret(source, start, limits)
     if not any(_last_part(name) in _WRAPPERS for _, name in plain.imports):
         return Reading((plain,))
-    arrays = _Arrays(source)
-    trace = interpret(source, start, after_build=arrays.step_over)
+    arrays = _Arrays(source, limits)
+    trace = interpret(source, start, limits, arrays.step_over)
     breaks = _raises_at(plain)
     if plain.stop.kind is StopKind.LIMIT and plain.stop.offset < breaks:
         arrays.unknown.append(plain.stop.detail)
@@ -115,6 +116,7 @@ class _Arrays:
     """Asked by the machine after each BUILD; remembers what it met."""
 
     source: Source
+    limits: Limits
     nested: list[Trace] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     read: int = 0  # arrays
@@ -157,7 +159,7 @@ class _Arrays:
         return padding + prod(shape) * dtype.item_size
 
     def _size_of_pickle(self, at: int) -> int | None:
-        trace = interpret(self.source, at)
+        trace = interpret(self.source, at, self.limits)
         self.nested.append(trace)
         return trace.end - at if trace.complete else None
 

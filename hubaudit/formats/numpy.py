@@ -16,6 +16,7 @@ from hubaudit.formats.contents import Contents, Format, Gap, Trailing
 from hubaudit.formats.dtypes import Dtype, of_descr
 from hubaudit.formats.raw import read_pickles
 from hubaudit.formats.unpacked import UNKNOWN
+from hubaudit.pvm.state import DEFAULT_LIMITS, Limits
 from hubaudit.source import Source
 
 MAGIC = b"\x93NUMPY"
@@ -41,13 +42,15 @@ class _Header:
     end: int  # offset of the first byte behind the header
 
 
-def read_numpy(source: Source, member: str | None = None) -> Contents:
+def read_numpy(
+    source: Source, member: str | None = None, *, limits: Limits = DEFAULT_LIMITS
+) -> Contents:
     """The arrays of a file, mostly one. Only those of objects hold a pickle; the others are passed over."""
     found = Contents(Format.NUMPY)
     at = 0
     for _ in range(MAX_ARRAYS):
         try:
-            one, end = _read_array(source, at, member)
+            one, end = _read_array(source, at, member, limits)
         except _BadHeader as error:
             return found + _gap(member, f"not a numpy array: {error}")
         one = Contents(Format.NUMPY, one.pickles, one.trailing, one.gaps)
@@ -62,11 +65,13 @@ def _gap(member: str | None, why: str) -> Contents:
     return Contents(Format.NUMPY, gaps=(Gap(member, why),))
 
 
-def _read_array(source: Source, at: int, member: str | None) -> tuple[Contents, int]:
+def _read_array(
+    source: Source, at: int, member: str | None, limits: Limits
+) -> tuple[Contents, int]:
     """The array at `at` and where it ends, if that is followed by anything. Raises _BadHeader."""
     header = _read_header(source, at)
     if header.dtype is None or header.dtype.objects:
-        found = read_pickles(source, member, start=header.end)
+        found = read_pickles(source, member, start=header.end, limits=limits)
         if not found.pickles:
             found += _gap(member, "the array is cut off: its objects are missing")
         if header.dtype is None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.pvm.state import DEFAULT_LIMITS, Limits
 from hubaudit.source import OutOfReach, Source
 
 # Archives and compressed layers in one another. A `.nemo` is gzip, tar, and a torch zip: three.
@@ -53,8 +54,14 @@ class Effort:
 class Budget:
     """What is left of `MAX_UNPACKED` for one file. Shared by everything inside it."""
 
-    def __init__(self, unpacked: int = MAX_UNPACKED, depth: int = MAX_DEPTH) -> None:
+    def __init__(
+        self,
+        unpacked: int = MAX_UNPACKED,
+        depth: int = MAX_DEPTH,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self.most = unpacked
+        self.limits = limits  # of each pickle
         self.depth = depth
         self.effort = Effort()
         self._left = unpacked

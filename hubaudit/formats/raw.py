@@ -6,6 +6,7 @@ from hubaudit.formats.contents import Contents, Format, Gap, PickleRead, Trailin
 from hubaudit.formats.joblib import Reading, read_one
 from hubaudit.formats.plausible import imports_plausibly
 from hubaudit.formats.unpacked import length_of
+from hubaudit.pvm.state import DEFAULT_LIMITS, Limits
 from hubaudit.pvm.values import Stop, StopKind
 from hubaudit.source import OutOfReach, Source
 
@@ -13,13 +14,19 @@ from hubaudit.source import OutOfReach, Source
 MAX_PICKLES = 10_000
 
 
-def read_pickles(source: Source, member: str | None = None, *, start: int = 0) -> Contents:
+def read_pickles(
+    source: Source,
+    member: str | None = None,
+    *,
+    start: int = 0,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Contents:
     """Every pickle from byte `start` on, also those after a STOP, until one breaks off or the end.
 
     What follows the last pickle and is none itself is `trailing`; a first pickle that does not reach
     its STOP is a gap.
     """
-    readings, end = _readings(source, start)
+    readings, end = _readings(source, start, limits)
     pickles = [PickleRead(member, trace) for reading in readings for trace in reading.traces]
     gaps = [Gap(member, why) for reading in readings for why in reading.unknown]
     last = readings[-1].traces[-1] if readings else None
@@ -43,9 +50,11 @@ def read_pickles(source: Source, member: str | None = None, *, start: int = 0) -
     return Contents(Format.PICKLE, tuple(pickles), tuple(trailing), tuple(gaps))
 
 
-def read_uncertain(source: Source, member: str | None = None) -> Contents:
+def read_uncertain(
+    source: Source, member: str | None = None, *, limits: Limits = DEFAULT_LIMITS
+) -> Contents:
     """Pickles, if that is what it turns out to be; else nothing that an unpickler would act on."""
-    contents = read_pickles(source, member)
+    contents = read_pickles(source, member, limits=limits)
     traces = [pickle.trace for pickle in contents.pickles]
     accounts_for_all = not contents.trailing and not contents.gaps
     gave_up = any(trace.stop.kind is StopKind.LIMIT for trace in traces)
@@ -54,11 +63,11 @@ def read_uncertain(source: Source, member: str | None = None) -> Contents:
     return Contents(Format.DATA)
 
 
-def _readings(source: Source, start: int) -> tuple[list[Reading], int]:
+def _readings(source: Source, start: int, limits: Limits) -> tuple[list[Reading], int]:
     readings: list[Reading] = []
     end = start
     while _goes_on(source, end) and len(readings) < MAX_PICKLES:
-        readings.append(read_one(source, end))
+        readings.append(read_one(source, end, limits))
         last = readings[-1].traces[-1]
         end = last.end
         if not last.complete:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from hubaudit.formats.buried import MAX_UNASKED, read_buried, read_unasked
 from hubaudit.formats.compressed import INSIDE, compressed
@@ -19,17 +20,27 @@ from hubaudit.formats.tar import read_tar
 from hubaudit.formats.torch_legacy import read_torch_legacy
 from hubaudit.formats.zip import read_zip
 from hubaudit.formats.zip_index import read_index
+from hubaudit.pvm.state import DEFAULT_LIMITS, Limits
 from hubaudit.pvm.values import StopKind
 from hubaudit.source import OutOfReach, Source
 from hubaudit.source.remote import RemoteSource
 
+
 # Formats with nothing but pickles and numbers in them.
-READERS: dict[Format, Callable[[Source, str | None], Contents]] = {
+class _Reader(Protocol):
+    def __call__(self, source: Source, member: str | None, *, limits: Limits) -> Contents: ...
+
+
+def _read_safetensors(source: Source, member: str | None, *, limits: Limits) -> Contents:  # noqa: ARG001
+    return read_safetensors(source, member)
+
+
+READERS: dict[Format, _Reader] = {
     Format.PICKLE: read_pickles,
     Format.UNCERTAIN: read_uncertain,
     Format.TORCH_LEGACY: read_torch_legacy,
     Format.NUMPY: read_numpy,
-    Format.SAFETENSORS: read_safetensors,
+    Format.SAFETENSORS: _read_safetensors,
 }
 
 # Formats with other files in them, which are read in their turn.
@@ -53,36 +64,44 @@ _NAMED_PICKLES = (".pkl", ".pickle")
 _INERT = frozenset(Format) - {*READERS, *CONTAINERS, Format.TORCH_ZIP, Format.TORCHSCRIPT}
 
 
-def read_file(source: Source, depth: int = MAX_DEPTH) -> Contents:
+def read_file(source: Source, depth: int = MAX_DEPTH, limits: Limits = DEFAULT_LIMITS) -> Contents:
     """What is in a file, by its bytes alone. Never raises for what they say.
 
-    Archives and compressed files are opened in one another up to `depth`.
+    Archives and compressed files are opened in one another up to `depth`; `limits` are of each pickle.
     """
-    return read_contents(source, sniff(source.read(0, HEAD_SIZE), source.size), depth)
+    return read_contents(source, sniff(source.read(0, HEAD_SIZE), source.size), depth, limits)
 
 
-def read_contents(source: Source, format_: Format, depth: int = MAX_DEPTH) -> Contents:
+def read_contents(
+    source: Source, format_: Format, depth: int = MAX_DEPTH, limits: Limits = DEFAULT_LIMITS
+) -> Contents:
     """What is in a file that `sniff` took for `format_`."""
-    return _read_whole(source, format_, Place(_read_member, _budget(source, depth)), _read_as)
+    return _read_whole(
+        source, format_, Place(_read_member, _budget(source, depth, limits)), _read_as
+    )
 
 
-def read_promised(source: Source, depth: int = MAX_DEPTH) -> Contents:
+def read_promised(
+    source: Source, depth: int = MAX_DEPTH, limits: Limits = DEFAULT_LIMITS
+) -> Contents:
     """What is in a file whose name promises a pickle, so that somebody will unpickle it."""
-    place = Place(_read_promised_member, _budget(source, depth))
+    place = Place(_read_promised_member, _budget(source, depth, limits))
     format_ = sniff(source.read(0, HEAD_SIZE), source.size)
     return _read_whole(source, format_, place, _read_promising)
 
 
-def read_promised_archive(source: Source, depth: int = MAX_DEPTH) -> Contents:
+def read_promised_archive(
+    source: Source, depth: int = MAX_DEPTH, limits: Limits = DEFAULT_LIMITS
+) -> Contents:
     """What is in a file whose name promises a zip archive, also if other bytes come before that."""
-    contents = read_file(source, depth)
+    contents = read_file(source, depth, limits)
     if contents.format in _INERT and source.size > HEAD_SIZE:  # else it is known
-        contents += _archive_behind(source, Place(_read_member, _budget(source, depth)))
+        contents += _archive_behind(source, Place(_read_member, _budget(source, depth, limits)))
     return contents
 
 
-def _budget(source: Source, depth: int) -> Budget:
-    budget = Budget(depth=depth)
+def _budget(source: Source, depth: int, limits: Limits) -> Budget:
+    budget = Budget(depth=depth, limits=limits)
     if isinstance(source, RemoteSource):
         budget.effort = Effort(MAX_SEARCHED_REMOTE)
     return budget
@@ -147,7 +166,7 @@ def _as_promised(source: Source, contents: Contents, place: Place) -> Contents:
     """What is named like a pickle and does not begin like one, as `contents` say."""
     if _ends_as_zip(source):  # pandas and torch.package pass over what comes before an archive
         return _read_as(source, Format.ZIP, place)
-    found = read_pickles(source, place.member)
+    found = read_pickles(source, place.member, limits=place.budget.limits)
     traces = [pickle.trace for pickle in found.pickles]
     if not found.gaps or any(trace.imports or is_evident(trace) for trace in traces):
         return _with_buried(source, found, place)
@@ -161,7 +180,9 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
         if (reader := READERS.get(format_)) is not None:
             # before the rest: afterwards it may be out of reach
             other = sniff_other(source.read(0, HEAD_SIZE), source.size)
-            return _with_other(source, reader(source, place.member), other, place)
+            return _with_other(
+                source, reader(source, place.member, limits=place.budget.limits), other, place
+            )
         if (container := CONTAINERS.get(format_)) is not None:
             return container(source, place)
     except OutOfReach as error:

@@ -15,15 +15,18 @@ from hubaudit.formats.raw import read_pickles, why_stopped
 from hubaudit.formats.torch_storage import storages_of
 from hubaudit.formats.unpacked import length_of
 from hubaudit.pvm.machine import interpret
+from hubaudit.pvm.state import DEFAULT_LIMITS, Limits
 from hubaudit.pvm.values import Trace
 from hubaudit.source import OutOfReach, Source
 
 PICKLES = 5
 
 
-def read_torch_legacy(source: Source, member: str | None = None) -> Contents:
+def read_torch_legacy(
+    source: Source, member: str | None = None, *, limits: Limits = DEFAULT_LIMITS
+) -> Contents:
     """The five pickles. Fewer, or one that breaks off, is a gap; so are storages that are cut off."""
-    traces = list(_traces(source))
+    traces = list(_traces(source, limits))
     pickles = tuple(PickleRead(member, trace) for trace in traces)
     broken = [Gap(member, why_stopped(trace.stop)) for trace in traces if not trace.complete]
     if broken:
@@ -48,10 +51,10 @@ def _behind(source: Source, member: str | None, end: int, size: int) -> Contents
     return Contents(Format.TORCH_LEGACY, trailing=(Trailing(member, end, size - end),))
 
 
-def _traces(source: Source) -> Iterator[Trace]:
+def _traces(source: Source, limits: Limits) -> Iterator[Trace]:
     end = 0
     for _ in range(PICKLES):
-        trace = interpret(source, end)
+        trace = interpret(source, end, limits)
         yield trace
         if not trace.complete:
             return

@@ -55,6 +55,13 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+_BYTES_AN_OPCODE = 32  # what dicts of short texts and numbers take, doubled
+
+
+def limits_of(opcodes: int) -> Limits:
+    """Limits for another number of opcodes, with as many bytes as these may ask for."""
+    return Limits(opcodes, max(DEFAULT_LIMITS.opcode_bytes, opcodes * _BYTES_AN_OPCODE))
+
 
 _WITHOUT_ARGUMENT = frozenset(op.code for op in OPCODES if op.argument is Argument.NONE)
 

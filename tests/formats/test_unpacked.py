@@ -31,6 +31,7 @@ from hubaudit.formats.unpacked import (
     xz_decoder,
     zlib_decoder,
 )
+from hubaudit.pvm.state import DEFAULT_LIMITS
 from hubaudit.pvm.values import StopKind
 from hubaudit.source import OutOfReach
 from hubaudit.source.memory import MemorySource
@@ -131,7 +132,7 @@ def test_over_the_limit_the_pickle_is_not_called_cut_off() -> None:
 
 
 def test_a_bomb_is_a_gap_and_what_comes_before_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20, 3))
+    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20, 3, DEFAULT_LIMITS))
     contents = read(gzip.compress(assemble(*CALL, ("BINBYTES", bytes(5 << 20)), "TUPLE2", "STOP")))
     assert ("os", "system") in imports(contents)
     assert contents.pickles[0].trace.stop.kind is StopKind.LIMIT
@@ -139,7 +140,7 @@ def test_a_bomb_is_a_gap_and_what_comes_before_it_is_found(monkeypatch: pytest.M
 
 
 def test_bombs_in_a_zip_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20, 3))
+    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20, 3, DEFAULT_LIMITS))
     bomb = gzip.compress(assemble(("BINBYTES", bytes(700_000)), "STOP"))
     contents = read(zipped({"a.gz": bomb, "b.gz": bomb}))
     assert {(gap.member or "").partition("/")[0] for gap in contents.gaps} == {"b.gz"}
@@ -147,7 +148,7 @@ def test_bombs_in_a_zip_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", [b'{"a": 1}\n', b"a,b,c\n"])
 def test_compressed_text_of_any_size_is_text(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20, 3))
+    monkeypatch.setattr(Budget.__init__, "__defaults__", (1 << 20, 3, DEFAULT_LIMITS))
     contents = read(gzip.compress(text * 1_000_000))
     assert contents == Contents(Format.GZIP)
 
