@@ -85,12 +85,28 @@ def audit(
     with HubClient(
         endpoint=endpoint, token=token, listener=listener, record=record, replay=replay
     ) as hub:
-        repo = hub.pin(target)
-        listener(Pinned(repo))
-        listing = hub.list_files(repo)
-        settings = _Settings(policy, load, depth)
-        report = _Audit(HubFiles(hub, repo, fetch), listing, settings, listener).run()
+        report = audit_on(
+            hub, target, policy=policy, listener=listener, fetch=fetch, load=load, depth=depth
+        )
         return replace(report, cost=hub.cost) if with_cost else report
+
+
+def audit_on(
+    hub: HubClient,
+    target: Target,
+    *,
+    policy: Policy = DEFAULT_POLICY,
+    listener: Listener = ignore,
+    fetch: Fetch = "auto",
+    load: LoadOptions = _DEFAULT_LOAD,
+    depth: Depth = Sampling(),  # noqa: B008 -- frozen
+) -> RepoReport:
+    """The same over a client that is open already, as for one of many targets."""
+    repo = hub.pin(target)
+    listener(Pinned(repo))
+    listing = hub.list_files(repo)
+    settings = _Settings(policy, load, depth)
+    return _Audit(HubFiles(hub, repo, fetch), listing, settings, listener).run()
 
 
 def scan(
