@@ -43,6 +43,7 @@ LAYERS = {
     "hubaudit.explain": 4,
     "hubaudit.conversion": 4,
     "hubaudit.report": 5,
+    "hubaudit.pins": 5,
     "hubaudit.cli": 6,
     "hubaudit.demo": 6,
     "hubaudit.__main__": 7,

@@ -1,0 +1,23 @@
+"""References to repositories on the Hub in code and configurations, and which of them are no pins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubaudit.pins.configs import find_in_json, find_in_toml, find_in_yaml
+from hubaudit.pins.notebooks import find_in_notebook
+from hubaudit.pins.python import Exists, find_in_python
+from hubaudit.pins.reference import Form, Found, Place, Reference, State, Unparsed
+
+__all__ = ["FINDERS", "Exists", "Form", "Found", "Place", "Reference", "State", "Unparsed"]
+
+FINDERS: dict[str, Callable[[str, Exists], Found]] = {
+    ".py": find_in_python,
+    ".pyw": find_in_python,
+    ".ipynb": find_in_notebook,
+    ".yaml": find_in_yaml,
+    ".yml": find_in_yaml,
+    ".json": find_in_json,
+    ".jsonc": find_in_json,
+    ".toml": find_in_toml,
+}
