@@ -6,14 +6,16 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from hubaudit import __version__
-from hubaudit.cli import console, names
+from hubaudit.cli import console
+from hubaudit.cli.arguments import valued_options, with_command
 from hubaudit.cli.audit import audit
+from hubaudit.cli.completion import Commands, complete, is_asked
 from hubaudit.cli.convert import convert
 from hubaudit.cli.demo import demo
 from hubaudit.cli.errors import UNDECIDED, Job, guard
@@ -28,20 +30,28 @@ _EXIT_CODES = (
     "3 INCOMPLETE, 130 interrupted."
 )
 
+
+def _example(command: str, *more: str) -> str:
+    """The end of a command's help."""
+    return "\n\n".join((f"Example: {command}", *more))
+
+
 app = typer.Typer(
     name="hubaudit",
-    add_completion=False,
+    cls=Commands,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=_EXIT_CODES,
+    epilog=_example("hubaudit openai-community/gpt2", _EXIT_CODES),
 )
-app.command(epilog=_EXIT_CODES)(audit)
-app.command(epilog=_EXIT_CODES)(scan)
-app.command()(report)
-app.command()(rules)
-app.command()(explain)
-app.command()(convert)
-app.command()(demo)
+app.command(
+    epilog=_example("hubaudit org/model@v1.2 --strict -o audit.sarif -o audit.md", _EXIT_CODES)
+)(audit)
+app.command(epilog=_example("hubaudit scan ./checkpoints --format markdown", _EXIT_CODES))(scan)
+app.command(epilog=_example("hubaudit report reports/org/model/*.json -o all.sarif"))(report)
+app.command(epilog=_example("hubaudit rules --format json"))(rules)
+app.command(epilog=_example("hubaudit explain org/model::pytorch_model.bin"))(explain)
+app.command(epilog=_example("hubaudit convert org/model -o ./converted"))(convert)
+app.command(epilog=_example("hubaudit demo"))(demo)
 
 # The parser's usage errors have no name in typer's API; this is the nearest that has one.
 _ParserError: Any = typer.BadParameter.__base__
@@ -80,10 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(arguments: list[str]) -> Job:
     """The job that `arguments` ask for. Help and the version are printed here."""
     command = typer.main.get_command(app)
+    if is_asked():
+        return lambda: complete(command)
     if not arguments:
         command.main(["--help"], prog_name="hubaudit", standalone_mode=False)
         return lambda: UNDECIDED
-    arguments = with_command(arguments, _valued_options(command))
+    arguments = with_command(arguments, valued_options(command))
     try:
         # typer only parses; what runs is outside of its own handling of errors and interrupts
         parsed = command.main(arguments, prog_name="hubaudit", standalone_mode=False)
@@ -91,64 +103,10 @@ def _parse(arguments: list[str]) -> Job:
         # coerced by pydantic, which says so in front of its message
         message = error.format_message().replace("Value error, ", "")
         raise UsageError(message, hint=f"see hubaudit {arguments[0]} --help") from None
+    except SystemExit as left:  # of --install-completion and --show-completion
+        code = UNDECIDED if left.code else 0
+        return lambda: code
     return parsed if callable(parsed) else lambda: int(parsed or 0)
-
-
-def with_command(arguments: Sequence[str], valued: frozenset[str]) -> list[str]:
-    """`arguments` with the command in front, `audit` if none is named.
-
-    `valued` are the options that take the argument after them. Raises UsageError for the name of a
-    command that is still to come.
-    """
-    first = next(_positionals(arguments, valued), None)
-    if first is None:
-        return list(arguments) if _asks_about_us(arguments) else ["audit", *arguments]
-    name = arguments[first]
-    if name in names.RESERVED:
-        raise UsageError(
-            f"the command {name} is not in this version",
-            hint=f"to audit a repository of that name: hubaudit audit {name}",
-        )
-    if name not in names.COMMANDS or "--" in arguments[:first]:
-        return ["audit", *arguments]
-    return [name, *arguments[:first], *arguments[first + 1 :]]
-
-
-def _asks_about_us(arguments: Sequence[str]) -> bool:
-    return bool({"-h", "--help", "--version"} & set(arguments))
-
-
-def _positionals(arguments: Sequence[str], valued: frozenset[str]) -> Iterator[int]:
-    """Indexes of the arguments that are neither options nor values of options."""
-    skip = False
-    for index, argument in enumerate(arguments):
-        if skip:
-            skip = False
-        elif argument == "--":
-            yield from range(index + 1, len(arguments))
-            return
-        elif argument.startswith("-") and argument != "-":
-            skip = _takes_next(argument, valued)
-        else:
-            yield index
-
-
-def _takes_next(option: str, valued: frozenset[str]) -> bool:
-    """Whether the value of `option` is the next argument: `-f json`, `-qf json`, not `-fjson`."""
-    if option.startswith("--"):
-        return option in valued
-    takers = [place for place, letter in enumerate(option) if f"-{letter}" in valued]
-    return bool(takers) and takers[0] == len(option) - 1
-
-
-def _valued_options(command: Any) -> frozenset[str]:
-    options = [
-        option
-        for subcommand in command.commands.values()
-        for option in subcommand.params
-        if option.param_type_name == "option" and not option.is_flag
-    ]
-    return frozenset(spelling for option in options for spelling in option.opts)
 
 
 def _quieten_the_client() -> None:

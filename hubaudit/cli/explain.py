@@ -21,9 +21,18 @@ if TYPE_CHECKING:
 _SEPARATOR = "::"
 _PIECE = 1 << 16  # characters that are written at once
 
+
+def _topics(incomplete: str) -> list[str]:
+    """For the shell that completes the argument."""
+    from hubaudit.rules.pages import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
 _Topic = Annotated[
     str,
     typer.Argument(
+        autocompletion=_topics,
         metavar="RULE|TARGET::FILE[::MEMBER]",
         show_default=False,
         help="A rule, by the name that the report gives it, or `incident`; or a file that holds pickles, "

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hubaudit import __version__
-from hubaudit.cli.app import with_command
+from hubaudit.cli.arguments import with_command
 from hubaudit.cli.names import COMMANDS, RESERVED
 from hubaudit.errors import UsageError
 from tests.cli.conftest import FakePipeline, Ran, python
