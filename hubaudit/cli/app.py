@@ -20,6 +20,7 @@ from hubaudit.cli.convert import convert
 from hubaudit.cli.demo import demo
 from hubaudit.cli.errors import UNDECIDED, Job, guard
 from hubaudit.cli.explain import explain
+from hubaudit.cli.pins import pins
 from hubaudit.cli.report import report
 from hubaudit.cli.rules import rules
 from hubaudit.cli.scan import scan

@@ -53,8 +53,6 @@ def pins(
 
     The code is read and never run. A comment `hubaudit: ignore[pin] REASON` on the line of a reference lets
     it pass. Exit codes: 0 all pinned, 1 something is not, 2 error, 3 a file could not be read.
-
-    Example: hubaudit pins --resolve src configs
     """
 
     def job() -> int:
