@@ -52,6 +52,7 @@ app.command(epilog=_example("hubaudit report reports/org/model/*.json -o all.sar
 app.command(epilog=_example("hubaudit rules --format json"))(rules)
 app.command(epilog=_example("hubaudit explain org/model::pytorch_model.bin"))(explain)
 app.command(epilog=_example("hubaudit convert org/model -o ./converted"))(convert)
+app.command(epilog=_example("hubaudit pins --resolve src configs"))(pins)
 app.command(epilog=_example("hubaudit demo"))(demo)
 
 # The parser's usage errors have no name in typer's API; this is the nearest that has one.

@@ -49,9 +49,9 @@ def pins(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> Job:
-    """Find what code and configurations load from the Hub without a whole commit hash.
+    r"""Find what code and configurations load from the Hub without a whole commit hash.
 
-    The code is read and never run. A comment `hubaudit: ignore[pin] REASON` on the line of a reference lets
+    The code is read and never run. A comment `hubaudit: ignore\[pin] REASON` on the line of a reference lets
     it pass. Exit codes: 0 all pinned, 1 something is not, 2 error, 3 a file could not be read.
     """
 
