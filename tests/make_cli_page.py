@@ -44,7 +44,14 @@ def _section(command: CommandInfo) -> str:
     arguments = [one for one in parameters if isinstance(one.info, ArgumentInfo)]
     options = [one for one in parameters if isinstance(one.info, OptionInfo)]
     usage = " ".join(["hubaudit", call.__name__, *(one.info.metavar or "" for one in arguments)])
-    lines = [f"## {call.__name__}", "", f"`{usage}`", "", inspect.getdoc(call) or "", ""]
+    lines = [
+        f"## {call.__name__}",
+        "",
+        f"`{usage}`",
+        "",
+        (inspect.getdoc(call) or "").replace("\\[", "["),
+        "",
+    ]
     lines += ["```sh", example.removeprefix("Example: "), "```", ""]
     lines += [f"- `{one.info.metavar}`: {_plain(one.info.help)}" for one in arguments]
     lines += [""] if arguments else []
