@@ -73,6 +73,7 @@ class OddityKind(StrEnum):
     """What can be odd about a container."""
 
     DISAGREEMENT = "disagreement"  # two readers of it would see different things
+    SEVERAL = "several"  # archives of torch one after the other
     HIDDEN = "hidden"  # a member that some readers do not see
     LEADS_OUT = "leads-out"  # a name or link out of the folder that it is unpacked in
     EXPANSION = "expansion"  # it unpacks to more than is read

@@ -23,9 +23,11 @@ from hubaudit.formats.zip_compare import STORED, UNREADABLE_BITS, compare
 from hubaudit.formats.zip_holes import Hole, holes_between, search
 from hubaudit.formats.zip_index import Index, read_index
 from hubaudit.formats.zip_members import BadMember, open_member
+from hubaudit.formats.zip_parts import Part, parts_of
 from hubaudit.formats.zip_records import Entry, read_local, torch_data_start
 from hubaudit.source import OutOfReach, Source
 from hubaudit.source.remote import RemoteSource
+from hubaudit.source.window import WindowSource
 
 _PICKLED = frozenset({Format.PICKLE, Format.UNCERTAIN, Format.TORCH_LEGACY})
 # Bytes of a member whose checksum is checked: pickles in checkpoints are smaller, and it only tells
@@ -43,6 +45,29 @@ def read_zip(source: Source, place: Place) -> Contents:
     if place.is_too_deep:
         return too_deep(Format.ZIP, place)
     archive = _at_random(source)
+    if parts := parts_of(archive):
+        return _read_parts(archive, parts, place)
+    return _read_one(archive, place)
+
+
+def _read_parts(archive: Source, parts: list[Part], place: Place) -> Contents:
+    """Each as an archive of its own, whose members are called by where it begins: `@0/m/data.pkl`."""
+    said = f"{len(parts):,} archives one after the other, of which torch.load opens the last"
+    several = Oddity(OddityKind.SEVERAL, place.member, None, said)
+    found = [Contents(Format.TORCH_ZIP, oddities=(several,))]
+    pickled = 0
+    for part in parts:
+        inside = replace(place, member=place.path_of(f"@{part.start}"))
+        if pickled >= MAX_PICKLED:
+            gap = Gap(inside.member, "what is in the archives before it is too much already")
+            return together(Format.TORCH_ZIP, [*found, Contents(Format.ZIP, gaps=(gap,))])
+        window = WindowSource(archive, part.start, part.end - part.start)
+        found.append(_read_one(window, inside))
+        pickled += len(found[-1].pickles)
+    return together(Format.TORCH_ZIP, found)
+
+
+def _read_one(archive: Source, place: Place) -> Contents:
     index = read_index(archive)
     if not index.entries and index.end is not None and index.problems:
         return Contents(Format.ZIP, gaps=tuple(_problems(index, place)))

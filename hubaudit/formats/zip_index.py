@@ -43,7 +43,9 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
-class _Directory:
+class Directory:
+    """Entries that an end record leads to: `size` bytes from `start`."""
+
     start: int
     size: int
     base: int  # what its offsets count from: bytes may have been put before the archive
@@ -52,12 +54,12 @@ class _Directory:
 
 def read_index(archive: Source) -> Index:
     """What the directories say. Never raises for what the bytes say."""
-    found = _places_of_ends(archive)
+    found = places_of_ends(archive)
     if not found:
         return Index(problems=("it has no end record",))
     at = found[-1]
     end = at + END_SIZE + comment_size(archive, at)
-    directories = list(_directories(archive, at))
+    directories = list(directories_of(archive, at))
     spans = [(_start_of_records(archive, at), at + END_SIZE)]
     if not directories:
         return Index((), "", end, tuple(spans), (), ("its directory is not where it should be",))
@@ -72,7 +74,7 @@ def read_index(archive: Source) -> Index:
         if not _is_inside(archive, other, own) or _is_exact(archive, other) > _is_exact(
             archive, at
         ):
-            others += _directories(archive, other)
+            others += directories_of(archive, other)
     for directory in dict.fromkeys(others):
         reading.take(directory)
     if dict.fromkeys(reading.entries).keys() != own.keys():
@@ -99,7 +101,7 @@ class _Reading:
         self._archive = archive
         self._left = MAX_DIRECTORY
 
-    def take(self, directory: _Directory) -> None:
+    def take(self, directory: Directory) -> None:
         self._left -= directory.size
         if self._left < 0:
             self.problems.append(f"its directory has over {MAX_DIRECTORY:,} bytes")
@@ -118,7 +120,7 @@ class _Reading:
             self.disagreements.append("zip64 fields in its directory say other sizes than entries")
 
 
-def _places_of_ends(archive: Source) -> list[int]:
+def places_of_ends(archive: Source) -> list[int]:
     """Of all end records in the last bytes. Loaders take the last that is whole."""
     start = max(0, archive.size - TAIL)
     tail = archive.read(start, TAIL)
@@ -130,7 +132,7 @@ def _places_of_ends(archive: Source) -> list[int]:
     return found
 
 
-def _directories(archive: Source, at: int) -> Iterator[_Directory]:
+def directories_of(archive: Source, at: int) -> Iterator[Directory]:
     """What the end record at byte `at` may lead to, first what zipfile and miniz (3.0) take.
 
     They look right before the record and take what is missing for bytes put before the archive; others
@@ -139,12 +141,12 @@ def _directories(archive: Source, at: int) -> Iterator[_Directory]:
     for end in dict.fromkeys(read_ends(archive, at) or ()):
         before = end.at - end.size
         for start in dict.fromkeys((before, end.offset)):
-            directory = _Directory(start, end.size, start - end.offset, end.count)
+            directory = Directory(start, end.size, start - end.offset, end.count)
             if _is_there(archive, directory, end):
                 yield directory
 
 
-def _is_there(archive: Source, directory: _Directory, end: End) -> bool:
+def _is_there(archive: Source, directory: Directory, end: End) -> bool:
     if directory.start < 0 or directory.start + directory.size > archive.size:
         return False
     if directory.size == 0:

@@ -16,7 +16,8 @@ def _of(*kinds: OddityKind) -> Callable[[Rule, Evidence], Iterator[Finding]]:
     """Findings for the oddities of these kinds, after `MOST` one that counts the rest."""
 
     def check(rule: Rule, evidence: Evidence) -> Iterator[Finding]:
-        odd = [one for one in evidence.contents.oddities if one.kind in kinds]
+        told = [kind for kind in kinds if not _is_expected(kind, evidence.file.path)]
+        odd = [one for one in evidence.contents.oddities if one.kind in told]
         for one in odd[:MOST]:
             severity, message = _told(one)
             yield rule.finding(
@@ -37,9 +38,14 @@ def _of(*kinds: OddityKind) -> Callable[[Rule, Evidence], Iterator[Finding]]:
     return check
 
 
+def _is_expected(kind: OddityKind, path: str) -> bool:
+    """Several archives are what torch.distributed.checkpoint writes, and it knows where each begins."""
+    return kind is OddityKind.SEVERAL and path.endswith(".distcp")
+
+
 def _told(odd: Oddity) -> tuple[Severity, str]:
     match odd.kind:
-        case OddityKind.DISAGREEMENT:
+        case OddityKind.DISAGREEMENT | OddityKind.SEVERAL:
             return Severity.HIGH, f"loaders read this archive differently: {odd.detail}"
         case OddityKind.HIDDEN:
             return Severity.HIGH, f"a member that some loaders do not see: {odd.detail}"
@@ -62,7 +68,7 @@ CONTAINER_DISAGREEMENT = Rule(
     advice="Do not load this file: what a scanner saw in it need not be what your loader sees.",
     worst=Severity.HIGH,
     references=("CWE-436", "CWE-434", "AML.T0010.003", "LLM03:2025"),
-    check=_of(OddityKind.DISAGREEMENT),
+    check=_of(OddityKind.DISAGREEMENT, OddityKind.SEVERAL),
 )
 
 HIDDEN_MEMBER = Rule(
