@@ -23,6 +23,7 @@ from hubaudit.errors import (
     ConfigError,
     HubAnswerInvalid,
     HubUnreachable,
+    NotCached,
     RepositoryRenamed,
     UsageError,
 )
@@ -33,17 +34,27 @@ from hubaudit.hub.cassette import Cassette, Recorder, Replayer
 from hubaudit.hub.cost import Meter
 from hubaudit.hub.download import download
 from hubaudit.hub.listing import TreeReader
+from hubaudit.hub.metadata import (
+    History,
+    Ref,
+    RepoInfo,
+    expand,
+    read_commits,
+    read_info,
+    read_refs,
+)
 from hubaudit.hub.ranges import RangeReader
 from hubaudit.hub.rangestore import RangeStore, store_root
 from hubaudit.hub.refusals import Asked, refusal
 from hubaudit.hub.wire import TRANSIENT, ClientFactory, Patience, Wire, installed, where, wrapping
-from hubaudit.model import Cost, Listing, RepoFile, RepoRef, Target
+from hubaudit.model import Cost, Listing, RepoFile, RepoRef, RepoType, Target
 from hubaudit.source import Source
 from hubaudit.source.remote import BLOCK, RemoteSource
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ANSWER_BYTES = 64 * 1024 * 1024  # a page of 1000 entries with all scans takes about 1 MiB
 _ENTRIES = 1_000_000  # the Hub advises against more than 100 000 files in a repository
+_COMMITS = 1000  # on a page of a history, at most, says the Hub's API document
 _HINT = "is the endpoint a Hub? check HF_ENDPOINT; a proxy may have changed the answer"
 
 
@@ -144,6 +155,40 @@ class HubClient:
                 raise HubAnswerInvalid("the listing does not end", hint=_HINT)
         return reader.listing()
 
+    def info(self, repo_id: str, repo_type: RepoType = "model") -> RepoInfo:
+        """What the Hub says of the repository now. A renamed one answers with its new id.
+
+        One request. Raises RepositoryMissing, AccessDenied or another HubError.
+        """
+        url = f"{self._api(repo_type, repo_id)}?{expand(repo_type)}"
+        answer, _ = self._get_json(url, self._online(repo_id, repo_type, ""))
+        return read_info(answer)
+
+    def refs(self, repo_id: str, repo_type: RepoType = "model") -> tuple[Ref, ...]:
+        """Every branch, tag, conversion and pull request, by full name. One request; raises a HubError."""
+        url = f"{self._api(repo_type, repo_id)}/refs?include_prs=1"
+        answer, _ = self._get_json(url, self._online(repo_id, repo_type, ""))
+        return read_refs(answer)
+
+    def history(self, repo: RepoRef, most: int) -> History:
+        """The pinned commit and at most `most` - 1 of its ancestors, the newest first.
+
+        A request for each 1000. Raises RevisionMissing where the commit is gone, or another HubError.
+        """
+        asked = self._online(repo.repo_id, repo.repo_type, repo.commit_hash or "")
+        api = self._api(repo.repo_type, repo.repo_id)
+        url: str | None = f"{api}/commits/{repo.commit_hash}?limit={min(most, _COMMITS)}"
+        found: dict[str, None] = {}
+        while url is not None and len(found) < most:
+            known = len(found)
+            page, following = self._get_json(url, asked)
+            found |= dict.fromkeys(read_commits(page))
+            url = self._next_page(url, following)
+            if url is not None and len(found) == known:
+                raise HubAnswerInvalid("the history does not end", hint=_HINT)
+        commits = tuple(found)[:most]
+        return History(commits, whole=url is None and len(found) <= most)
+
     def download(self, repo: RepoRef, file: RepoFile) -> Path:
         """The file in the HF cache; its bytes are the caller's to verify. Tells `Downloading`.
 
@@ -221,6 +266,15 @@ class HubClient:
 
         return replayed
 
+    def _online(self, repo_id: str, repo_type: RepoType, revision: str) -> Asked:
+        """Raises NotCached offline: what these requests ask for is in no cache."""
+        if self._access.offline:
+            raise NotCached(
+                f"offline, and no cache knows the present state of {repo_id}",
+                hint="unset HF_HUB_OFFLINE",
+            )
+        return Asked(self.endpoint, repo_id, repo_type, revision, self._access.with_token)
+
     def _api(self, repo_type: str, repo_id: str) -> str:
         return f"{self.endpoint}/api/{repo_type}s/{quote(repo_id, safe='/')}"
 
@@ -250,7 +304,7 @@ class HubClient:
             return None
         absolute = urljoin(url, following)
         if not same_server(absolute, self.endpoint):
-            raise HubAnswerInvalid("the listing goes on at another server", hint=_HINT)
+            raise HubAnswerInvalid("the answer goes on at another server", hint=_HINT)
         return absolute
 
 
