@@ -18,7 +18,7 @@ from hubaudit.model import Listing, LoadRole, ReadHow, RepoFile, RepoRef, Unread
 from hubaudit.selection import how_to_read, promises_pickle
 from hubaudit.source import Source
 from hubaudit.source.local import LocalSource
-from hubaudit.source.remote import BEGINNING, BLOCK
+from hubaudit.source.remote import BLOCK, EDGE
 
 Fetch = Literal["auto", "cache", "range"]
 
@@ -85,8 +85,8 @@ class HubFiles:
 
     def open_start(self, file: RepoFile) -> AbstractContextManager[Source]:
         weights = promises_pickle(file.path) or file.path.endswith(".safetensors")
-        beginning = BEGINNING if weights else BLOCK
-        return nullcontext(self.hub.open_range(self.repo, file, beginning=beginning))
+        edge = EDGE if weights else BLOCK
+        return nullcontext(self.hub.open_range(self.repo, file, edge=edge))
 
     def open(self, file: RepoFile, how: ReadHow) -> AbstractContextManager[Source]:
         if how is not ReadHow.CACHE:

@@ -196,22 +196,22 @@ class HubClient:
         """
         return download(self._access, repo, file)
 
-    def open_range(self, repo: RepoRef, file: RepoFile, *, beginning: int = BLOCK) -> Source:
+    def open_range(self, repo: RepoRef, file: RepoFile, *, edge: int = BLOCK) -> Source:
         """The file as random-access bytes, fetched as they are read, and kept for the next audit.
 
         What the HF cache holds is read from there. No request is made here. Reading raises
         FileUnavailable where only this file cannot be had, and a HubError otherwise. See
-        `RemoteSource` for `beginning`.
+        `RemoteSource` for `edge`.
         """
         access = self._access
         if not access.offline and offline.holds(access, repo, file):
-            return RemoteSource(file.size, offline.reader(access, repo, file), beginning=beginning)
+            return RemoteSource(file.size, offline.reader(access, repo, file), edge=edge)
         store = RangeStore(access.ranges, repo, file)
         if access.offline:
             return RemoteSource(file.size, offline.reader(access, repo, file), store=store.frozen())
         # One for all sources of a file: where the Hub redirects to need not be asked again.
         ranges = self._readers.setdefault((repo, file.path), RangeReader(access, repo, file))
-        return RemoteSource(file.size, ranges.fetch, store=store, beginning=beginning)
+        return RemoteSource(file.size, ranges.fetch, store=store, edge=edge)
 
     @property
     def cost(self) -> Cost:

@@ -8,7 +8,9 @@ from typing import Protocol
 
 BLOCK = 8 * 1024  # a zip's central directory or a safetensors header mostly fits one or two
 READ_AHEAD = 4 * 1024 * 1024  # at most: a pickle is read front to back, in doubling steps
-BEGINNING = 64 * 1024  # of a weight file: the headers of most, and the pickles of many
+# Of either end of a weight file: the headers of most, the pickles of many, and wherever the directory of an
+# archive may begin to be looked for, 64 KiB and 22 bytes before its end.
+EDGE = 72 * 1024
 PIECE = 8 * 1024 * 1024  # at most, in one fetch: what a broken connection can cost
 KEPT = 32 * 1024 * 1024  # in memory: several members' worth, with many sources open at a time
 
@@ -39,7 +41,7 @@ class RemoteSource:
     """A `Source` over `fetch(start, end)`, which gives exactly the bytes from start up to before end.
 
     `fetch` is asked for whole blocks only, adjacent ones together. What it raises goes through. The first
-    fetch at byte 0 takes at least `beginning` bytes at once.
+    fetch at either end takes at least `edge` bytes at once.
     """
 
     def __init__(
@@ -49,10 +51,10 @@ class RemoteSource:
         *,
         store: BlockStore | None = None,
         kept: int = KEPT,
-        beginning: int = BLOCK,
+        edge: int = BLOCK,
     ) -> None:
         self._size = size
-        self._beginning = beginning
+        self._edge = edge // BLOCK
         self._fetch = fetch
         self._store = store or NoStore()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
@@ -98,12 +100,17 @@ class RemoteSource:
             self._keep(index, block)
         return block
 
+    def _is_missing(self, index: int) -> bool:
+        return index >= 0 and self._known(index) is None
+
     def _fetch_blocks(self, start: int, stop: int) -> dict[int, bytes]:
         """Blocks from `start` up to before `stop`, and some more where reading seems to go on."""
         self._ahead = min(2 * self._ahead + 1, READ_AHEAD // BLOCK) if start == self._next else 0
-        beyond = max(stop + self._ahead, self._beginning // BLOCK if start == 0 else 0)
-        beyond = min(beyond, -(-self._size // BLOCK))
-        while stop < beyond and self._known(stop) is None:
+        last = -(-self._size // BLOCK)
+        beyond = min(max(stop + self._ahead, self._edge if start == 0 else 0), last)
+        while stop == last and start > last - self._edge and self._is_missing(start - 1):
+            start -= 1
+        while stop < beyond and self._is_missing(stop):
             stop += 1
         self._next = stop
         got: dict[int, bytes] = {}

@@ -22,7 +22,7 @@ def read_far(data: bytes) -> tuple[Contents, list[tuple[int, int]]]:
         fetched.append((start, end))
         return data[start:end]
 
-    return read_file(RemoteSource(len(data), fetch, beginning=4 * BLOCK)), fetched
+    return read_file(RemoteSource(len(data), fetch, edge=4 * BLOCK)), fetched
 
 
 def test_storages_of_a_far_checkpoint_cost_no_read_each() -> None:

@@ -98,7 +98,18 @@ def test_only_so_many_blocks_stay_in_memory() -> None:
 
 def test_the_beginning_comes_in_one_fetch_when_it_is_read_first() -> None:
     far = Far(random_bytes(40 * BLOCK))
-    source = RemoteSource(len(far.data), far.fetch, beginning=8 * BLOCK)
+    source = RemoteSource(len(far.data), far.fetch, edge=8 * BLOCK)
     source.read(0, 10)
     source.read(7 * BLOCK, 10)
     assert far.fetched == [(0, 8 * BLOCK)]
+
+
+def test_the_end_comes_in_one_fetch_too_as_far_as_it_is_not_known() -> None:
+    far = Far(random_bytes(40 * BLOCK + 5))
+    source = RemoteSource(len(far.data), far.fetch, edge=8 * BLOCK)
+    source.read(35 * BLOCK, 10)
+    far.fetched.clear()
+    assert source.read(40 * BLOCK, 10) == far.data[40 * BLOCK :]
+    assert far.fetched == [(36 * BLOCK, len(far.data))]
+    source = RemoteSource(5, Far(far.data[:5]).fetch, edge=8 * BLOCK)
+    assert source.read(3, 10) == far.data[3:5]
