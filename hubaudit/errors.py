@@ -8,6 +8,8 @@
     ├── ConfigError               a settings file cannot be used
     ├── PathError                 a local path to scan is missing or unreadable
     ├── ReportUnusable            a stored report cannot be read, or is none
+    ├── StoreUnusable             the store is no store, or the disk does not take it
+    ├── RequestsSpent             as many requests were made as the user allows
     ├── HubError                  the Hub did not give what the audit needs
     │   ├── RepositoryMissing     missing, private, or renamed away: the Hub does not tell which
     │   ├── RepositoryRenamed     the name now points to another repository
@@ -62,6 +64,14 @@ class PathError(HubauditError):
 
 class ReportUnusable(HubauditError):
     pass
+
+
+class StoreUnusable(HubauditError):
+    pass
+
+
+class RequestsSpent(HubauditError):
+    """No HubError: what is cut off by it must not be taken for what a Hub failed to give."""
 
 
 class HubError(HubauditError):
