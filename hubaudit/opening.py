@@ -133,6 +133,8 @@ class LocalFiles:
                 unread.append(Unread(name, None, "it is no regular file"))
             elif path.is_symlink():
                 unread.append(Unread(name, None, "a link to a folder is not followed"))
+        if not files and not unread:  # most likely another folder was meant
+            raise PathError(f"there are no files in {self.root}", hint="check the path")
         return Listing(repo, tuple(files), tuple(unread))
 
     @property

@@ -102,3 +102,10 @@ def test_a_local_folder_is_scanned_without_the_hub(user: User, hub: StandInHub) 
     Draft202012Validator(schema()).validate(report)
     assert str(user.home) not in ran.stdout
     assert list(hub.requests) == []
+
+
+def test_a_folder_without_files_is_no_pass(user: User) -> None:
+    (user.home / "empty" / "deeper").mkdir(parents=True)
+    ran = user.types("scan", "empty")
+    assert ran.returncode == 2
+    assert "there are no files" in ran.stderr
