@@ -72,17 +72,29 @@ def _raises_at(plain: Trace) -> int:
     In the pickle of an array of objects, read with the memo of the outer one, classes and their objects
     stand where STACK_GLOBAL needs texts.
     """
+    types = _types_in(plain) if plain.computed else {}
     for computed in plain.computed:
-        if _is_no_text(computed.module) or _is_no_text(computed.name):
-            return computed.offset
+        for operand in (computed.module, computed.name):
+            if _is_no_text(operand, types, computed.offset):
+                return computed.offset
     return NOWHERE
 
 
-def _is_no_text(operand: Value) -> bool:
+def _types_in(plain: Trace) -> dict[tuple[str, str], int]:
+    """The names that were types, and since where: NEWOBJ takes nothing else (`load_newobj`, 3.13)."""
+    found: dict[tuple[str, str], int] = {}
+    for call in plain.calls:
+        if call.how in ("NEWOBJ", "NEWOBJ_EX") and isinstance(call.function, Global):
+            found.setdefault((call.function.module, call.function.name), call.offset)
+    return found
+
+
+def _is_no_text(operand: Value, types: dict[tuple[str, str], int], offset: int) -> bool:
     """Whether it is certainly not an exact `str`, which alone is taken for a name."""
     match operand:
-        case Global(name=name):
-            return _last_part(name) in _CLASSES
+        case Global(module=module, name=name):
+            since = types.get((module, name), NOWHERE)
+            return _last_part(name) in _CLASSES or since < offset
         case Call(how="NEWOBJ" | "NEWOBJ_EX", function=Global(name=name)):
             return _last_part(name) not in _TEXTS
         case _:

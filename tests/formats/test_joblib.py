@@ -200,3 +200,17 @@ def test_objects_that_use_their_own_memo_may_be_in_another_object(
     contents = read(assemble(("PROTO", 5), *owner, *array_wrapper(OBJECTS, (1,)), nested, b"."))
     assert ("collections", "deque") in imports(contents)
     assert any(pickle.trace.computed for pickle in contents.pickles) is not is_raised
+
+
+@pytest.mark.parametrize("is_type", [True, False])
+def test_a_class_that_objects_were_made_of_is_no_text_either(is_type: bool) -> None:
+    """What NEWOBJ took is a type; of any other global nobody knows, it may be a module's text."""
+    nested = assemble(
+        *(("PROTO", 5), ("SHORT_BINUNICODE", "collections"), "MEMOIZE", "POP"),
+        *(("BINGET", 0), ("SHORT_BINUNICODE", "deque"), "STACK_GLOBAL", "STOP"),
+    )
+    made = ("EMPTY_TUPLE", "NEWOBJ") if is_type else ()
+    owner = ("GLOBAL", "sklearn.pipeline", "Pipeline"), "MEMOIZE", *made
+    contents = read(assemble(("PROTO", 5), *owner, *array_wrapper(OBJECTS, (1,)), nested, b"."))
+    assert ("collections", "deque") in imports(contents)
+    assert any(pickle.trace.computed for pickle in contents.pickles) is not is_type
