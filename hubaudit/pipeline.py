@@ -292,7 +292,8 @@ class _Audit:
         torch = [
             one.report.path for one in self._examined if one.report.format in TORCH_CHECKPOINTS
         ]
-        problems = self._plan.problems if self._plan else ()
+        # of a single file nobody can say what it should lie beside
+        problems = self._plan.problems if self._plan and len(self._listing.files) > 1 else ()
         return rules.Siblings(
             roles={one.report.path: one.report.load_role for one in self._examined},
             comparisons=self._comparisons,
