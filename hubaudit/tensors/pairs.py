@@ -53,10 +53,15 @@ def alone(
     """
     sets = _checkpoints([file.path for file in files], documents)
     paired = {path for pair in pairs(files, documents) for path in pair.pickles}
-    lonely = {path for path in torch if not _is_state(PurePosixPath(path).name)} - paired
+    lonely = {path for path in torch if not is_state(PurePosixPath(path).name)} - paired
     found = [tuple(path for path in one.paths if path in lonely) for one in sets if one.is_pickle]
     found += [(path,) for path in lonely.difference(*found)]
     return tuple(sorted(paths for paths in found if paths))
+
+
+def is_state(name: str) -> bool:
+    """Whether a file of this name holds what Trainer and accelerate keep beside the weights."""
+    return name.startswith(_NO_WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def _checkpoints(paths: Sequence[str], documents: Mapping[str, bytes]) -> list[_
 def _add_by_name(sets: dict[tuple[str, str, bool, str], set[str]], path: str) -> None:
     name = PurePosixPath(path)
     suffix = name.suffix.lower()
-    is_pickle = suffix in _PICKLES and not _is_state(name.name)
+    is_pickle = suffix in _PICKLES and not is_state(name.name)
     if not is_pickle and suffix != ".safetensors":
         return
     stem = name.name[: -len(suffix)]
@@ -119,10 +124,6 @@ def _add_by_name(sets: dict[tuple[str, str, bool, str], set[str]], path: str) ->
     else:
         stem = stem[: shard.start()] + stem[shard.end() :]
         sets[str(name.parent), stem, is_pickle, f"{suffix} {shard[1]}"].add(path)
-
-
-def _is_state(name: str) -> bool:
-    return name.startswith(_NO_WEIGHTS)
 
 
 def _weight_files(document: bytes) -> set[str]:
