@@ -217,15 +217,12 @@ def _revision_beside(
     name: str, beside: Mapping[str, tuple[_Scalar, _Node]]
 ) -> tuple[_Scalar, _Node] | None:
     stem = _TAILS.sub("", name)
-    candidates: tuple[str, ...] = (
-        f"{name}_revision",
-        f"{stem}_revision",
-        f"revision_of_{stem}",
-        *_REVISION_KEYS,
-    )
-    if name in _DATASET_KEYS | _WEAK_DATASET_KEYS:
-        candidates = candidates if not _MODEL_KEYS & beside.keys() else candidates[:3]
-    return next((beside[one] for one in (*candidates, "model_revision") if one in beside), None)
+    own = (f"{name}_revision", f"{stem}_revision", f"revision_of_{stem}")
+    if name not in _DATASET_KEYS | _WEAK_DATASET_KEYS:
+        candidates = (*own, *_REVISION_KEYS, "model_revision")
+    else:  # beside a model the plain revision is the model's
+        candidates = own if _MODEL_KEYS & beside.keys() else (*own, *_REVISION_KEYS)
+    return next((beside[one] for one in candidates if one in beside), None)
 
 
 def _revision_key(name: str, spelling: str, revision: tuple[_Scalar, _Node] | None) -> str:
