@@ -239,6 +239,24 @@ class Tool:
     policy: str | None = None
 
 
+OpinionStatus = Literal["unflagged", "flagged", "error", "skipped", "absent", "timeout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What another scanner says of a file, or of itself if `path` is empty. It decides nothing here.
+
+    `unflagged`: it read the file and named nothing bad in it, which is less than a pass. `detail`: what it
+    flagged, or why there is no answer, partly in its own words.
+    """
+
+    engine: str
+    version: str | None
+    path: str
+    status: OpinionStatus
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What an audit took from the network: requests, with redirects and repetitions, and bytes received."""
@@ -264,7 +282,8 @@ class LoadAdvice:
 class RepoReport:
     """Everything an audit has to say about one repository at one commit.
 
-    `cost` is there only where it was asked for: it depends on what the caches held.
+    `cost` and `opinions` are there only where they were asked for: they depend on what the caches held, and
+    on what else is installed.
     """
 
     tool: Tool
@@ -278,6 +297,7 @@ class RepoReport:
     unread: tuple[Unread, ...] = ()
     load: LoadAdvice | None = None
     cost: Cost | None = None
+    opinions: tuple[Opinion, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON report, schema `hubaudit.report/1`, as plain dicts and lists."""

@@ -47,6 +47,7 @@ LAYERS = {
     "hubaudit.store": 5,
     "hubaudit.sweeping": 5,
     "hubaudit.report": 5,
+    "hubaudit.engines": 5,
     "hubaudit.pins": 5,
     "hubaudit.cli": 6,
     "hubaudit.demo": 6,

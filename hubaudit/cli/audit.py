@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from hubaudit.cli import names, options
+from hubaudit.cli import names, opinions, options
 from hubaudit.cli.errors import Job
 from hubaudit.cli.reading import Reading
 from hubaudit.errors import HubauditError, MalformedTarget, RepositoryMissing, UsageError
@@ -40,6 +40,7 @@ def audit(
     compare: options.Compare = None,
     deep: options.Deep = False,
     sample_seed: options.SampleSeed = 0,
+    engine: options.Engine = None,
     reports: options.Reports = Path("reports"),
     no_save: options.NoSave = False,
     quiet: options.Quiet = False,
@@ -49,6 +50,7 @@ def audit(
 ) -> Job:
     """Say what a commit on the Hub would run on whoever loads it. Nothing is executed."""
     check_cassette(targets, record, replay)
+    engines = opinions.chosen(engine)
     reading = Reading(load, use_safetensors, variant, subfolder, compare, deep, sample_seed)
 
     def job() -> int:
@@ -73,7 +75,8 @@ def audit(
 
         def judge(target: str, listener: Listener) -> RepoReport:
             try:
-                return ask(target, listener=listener)
+                report = ask(target, listener=listener)
+                return opinions.with_those_on_the_hub(report, engines)
             except (MalformedTarget, RepositoryMissing) as error:
                 raise _with_likelier_hint(error, target) from error.__cause__
 

@@ -16,10 +16,19 @@ LibraryName = Literal["auto", "transformers", "diffusers", "sentence-transformer
 UseSafetensorsName = Literal["auto", "true", "false"]
 DepthName = Literal["metadata", "sampled", "full"]
 
+ENGINES = ("picklescan", "fickling", "modelscan", "modelaudit")
+
 _WRITING = "Output"
 _HUB = "Hub"
 _POLICY = "Policy"
 _READING = "Reading"
+
+
+def _engines(incomplete: str) -> list[str]:
+    """For the shell that completes the value, also behind a comma."""
+    given, comma, begun = incomplete.rpartition(",")
+    return [f"{given}{comma}{name}" for name in ENGINES if name.startswith(begun)]
+
 
 Targets = Annotated[
     list[str],
@@ -135,6 +144,19 @@ SampleSeed = Annotated[
         metavar="N",
         rich_help_panel=_READING,
         help="Chooses the places that a sampled comparison looks at.",
+    ),
+]
+Engine = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME,...",
+        show_default=False,
+        rich_help_panel=_READING,
+        autocompletion=_engines,
+        help="Show what these other scanners, if they are installed, say of the files on this disk: "
+        "picklescan, fickling, modelscan, modelaudit. They run as programs of their own, and "
+        "change no verdict.",
     ),
 ]
 Reports = Annotated[

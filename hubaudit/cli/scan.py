@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hubaudit.cli import options
+from hubaudit.cli import opinions, options
 from hubaudit.cli.errors import Job
 from hubaudit.cli.reading import Reading
+
+if TYPE_CHECKING:
+    from hubaudit.events import Listener
+    from hubaudit.model import RepoReport
 
 
 def scan(
@@ -27,10 +33,12 @@ def scan(
     compare: options.Compare = None,
     deep: options.Deep = False,
     sample_seed: options.SampleSeed = 0,
+    engine: options.Engine = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> Job:
     """Say what local files would run on whoever loads them. Nothing is executed."""
+    engines = opinions.chosen(engine)
     reading = Reading(load, use_safetensors, variant, subfolder, compare, deep, sample_seed)
 
     def job() -> int:
@@ -43,9 +51,14 @@ def scan(
         scan_one = partial(
             scan_path, policy=settled.policy, load=reading.load(), depth=reading.depth("full")
         )
+
+        def judge(path: str, listener: Listener) -> RepoReport:
+            report = scan_one(path, listener=listener)
+            return opinions.with_those_here(report, engines, Path(path))
+
         return run(
             [str(path) for path in paths],
-            lambda path, listener: scan_one(path, listener=listener),
+            judge,
             settled,
             Delivery(form, tuple(output or ()), None, write_baseline, quiet, verbose),
         )

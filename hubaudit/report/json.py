@@ -14,6 +14,7 @@ from hubaudit.model import (
     GlobalUse,
     HubScan,
     LoadAdvice,
+    Opinion,
     RepoReport,
     Unread,
 )
@@ -68,6 +69,8 @@ def as_dict(report: RepoReport) -> dict[str, Any]:
     }
     if report.cost is not None:
         plain["cost"] = {"requests": report.cost.requests, "received": report.cost.received}
+    if report.opinions:
+        plain["opinions"] = [_opinion(one) for one in _ordered(report.opinions, _opinion_order)]
     return {key: _encodable(value) for key, value in plain.items()}
 
 
@@ -89,6 +92,21 @@ def printable(text: str) -> str:
 
 def _dumps(value: Any) -> str:
     return printable(json.dumps(value, indent=2, allow_nan=False)) + "\n"
+
+
+def _opinion_order(opinion: Opinion) -> tuple[object, ...]:
+    """Sort key: by engine, then by file."""
+    return opinion.engine, opinion.path, opinion.status, opinion.detail
+
+
+def _opinion(opinion: Opinion) -> dict[str, Any]:
+    return {
+        "engine": opinion.engine,
+        "version": opinion.version,
+        "path": opinion.path,
+        "status": opinion.status,
+        "detail": opinion.detail,
+    }
 
 
 def _ordered(items: Iterable[_T], order: Callable[[_T], tuple[object, ...]]) -> list[_T]:

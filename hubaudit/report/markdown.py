@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from hubaudit.model import Comparison, Finding, RepoReport, Unread
+from hubaudit.model import Comparison, Finding, Opinion, RepoReport, Unread
 from hubaudit.report import compared
 from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import visible
+from hubaudit.report.opinions import TITLE, heard
 from hubaudit.report.order import heaps
 from hubaudit.report.page import Page
 from hubaudit.report.pin import pin
@@ -31,6 +32,7 @@ def render(report: RepoReport, _page: Page | None = None) -> str:
         _findings(tolerated(report), "Waived"),
         _unread(report.unread),
         _comparisons(report.comparisons),
+        _opinions(report.opinions),
         _bases(report),
         _pinned(report),
     ]
@@ -89,6 +91,12 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
     ]
     head = ["pickle", "safetensors", "result"]
     return _section("Compared", head, rows, len(comparisons))
+
+
+def _opinions(opinions: Sequence[Opinion]) -> str:
+    told = heard(opinions)
+    rows = [[code(one.engine), code(one.about), code(one.said)] for one in told[:ROWS]]
+    return _section(TITLE, ["scanner", "files", "says"], rows, len(told))
 
 
 def _bases(report: RepoReport) -> str:

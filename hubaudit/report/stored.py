@@ -406,6 +406,17 @@ class _Cost(_Strict):
         return model.Cost(self.requests, self.received)
 
 
+class _Opinion(_Strict):
+    engine: str
+    version: str | None
+    path: str
+    status: model.OpinionStatus
+    detail: str
+
+    def plain(self) -> model.Opinion:
+        return model.Opinion(self.engine, self.version, self.path, self.status, self.detail)
+
+
 class _Report(_Strict):
     schema_: Annotated[Literal["hubaudit.report/1"], Field(alias="schema")]
     tool: _Tool
@@ -419,6 +430,7 @@ class _Report(_Strict):
     comparisons: list[_Comparison]
     unread: list[_Unread]
     cost: _Cost | None = None
+    opinions: list[_Opinion] = []
 
     def plain(self) -> model.RepoReport:
         return model.RepoReport(
@@ -433,4 +445,5 @@ class _Report(_Strict):
             unread=tuple(one.plain() for one in self.unread),
             load=self.load.plain() if self.load else None,
             cost=self.cost.plain() if self.cost else None,
+            opinions=tuple(one.plain() for one in self.opinions),
         )

@@ -15,6 +15,7 @@ from hubaudit.model import (
     Comparison,
     FileReport,
     Finding,
+    Opinion,
     ReadHow,
     RepoRef,
     RepoReport,
@@ -25,6 +26,7 @@ from hubaudit.model import (
 from hubaudit.report import compared
 from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import clipped, clipped_middle, visible
+from hubaudit.report.opinions import TITLE, heard
 from hubaudit.report.order import Heap, heaps
 from hubaudit.report.page import Page
 from hubaudit.report.pin import pin
@@ -36,6 +38,7 @@ SHORT_COMMIT = 12  # what git itself abbreviates to in large repositories; the p
 EVIDENCE_CHARS = 220  # three lines of 80 columns; the JSON has all of it
 PLACE_CHARS = 140  # two lines of 80 columns, so that a hostile name cannot push the verdict away
 INDENT = 2
+_ENGINE_CHARS = 40  # a name and a version; in a stored report it may be anything
 _DETAILS = 3  # tensors and notes of one comparison: which, and how, without pushing the pin away
 
 _VERDICT_STYLE = {
@@ -66,6 +69,7 @@ def render(report: RepoReport, page: Page) -> str:
     _put_findings(paper, report, page)
     _put_unread(paper, report.unread, page)
     _put_compared(paper, report.comparisons, page)
+    _put_opinions(paper, report.opinions, page)
     paper.gap()
     if report.files or report.unread:
         paper.put(Text(_coverage(report)))
@@ -244,6 +248,21 @@ def _put_compared(paper: _Paper, comparisons: Sequence[Comparison], page: Page) 
         _put_details(paper, compared.details(one), page)
     if len(worst) > len(shown):
         paper.put(Text(f"and {len(worst) - len(shown)} more: see the JSON report", "dim"), INDENT)
+
+
+def _put_opinions(paper: _Paper, opinions: Sequence[Opinion], page: Page) -> None:
+    told = heard(opinions)
+    if not told:
+        return
+    paper.gap()
+    paper.put(Text(f"{TITLE}:", "bold"))
+    for one in told[: page.entries]:
+        text = Text().append(clipped(one.engine, _ENGINE_CHARS), "bold")
+        about = f"{clipped_middle(one.about, PLACE_CHARS)}: " if one.about else ""
+        text.append(f"  {about}{clipped(one.said, EVIDENCE_CHARS)}")
+        paper.put(text, INDENT, hanging=INDENT)
+    if page.entries is not None and len(told) > page.entries:
+        paper.put(Text(f"and {len(told) - page.entries} more: see the JSON report", "dim"), INDENT)
 
 
 def _put_details(paper: _Paper, lines: Sequence[str], page: Page) -> None:

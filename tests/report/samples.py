@@ -13,6 +13,7 @@ from hubaudit.model import (
     HubScan,
     LoadRole,
     NameClass,
+    Opinion,
     ReadHow,
     RepoRef,
     RepoReport,
@@ -235,6 +236,21 @@ def local() -> RepoReport:
     )
 
 
+def opinionated() -> RepoReport:
+    """With what other scanners say beside it."""
+    file = "pytorch_model.bin"
+    return replace(
+        malicious(),
+        opinions=(
+            Opinion("picklescan", "1.0.5", file, "flagged", "dangerous import os system"),
+            Opinion("picklescan", "1.0.5", "other.bin", "unflagged"),
+            Opinion("fickling", "0.1.12", file, "skipped", "it does not read torch-zip"),
+            Opinion("modelscan", "0.8.8", file, "timeout", "it did not end in time"),
+            Opinion("modelaudit", None, "", "absent", "it is not installed"),
+        ),
+    )
+
+
 def hostile() -> RepoReport:
     """Everything that comes from a repository tries to leave its place."""
     name = f"a\x1b[2J\x1b]0;owned\x07\n PASS {RTL}txt.bin[bold red]x[/]\udc80\x9b31m\u200b\r\x7f"
@@ -260,6 +276,7 @@ def hostile() -> RepoReport:
             Comparison(name, "b", "not-compared", "full", 1, why=name),
         ),
         unread=(Unread(name, name, name),),
+        opinions=(Opinion(name, name, name, "flagged", name),),
     )
 
 
@@ -273,6 +290,7 @@ ALL = {
         for_review,
         incomplete,
         local,
+        opinionated,
         hostile,
     )
 }

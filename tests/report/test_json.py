@@ -25,7 +25,8 @@ def test_the_schema_is_a_valid_2020_12_schema_that_describes_every_key() -> None
     Draft202012Validator.check_schema(schema())
     for name, part in _objects(schema()):
         assert part["additionalProperties"] is False, name
-        always = [key for key in part["properties"] if (name, key) != ("$", "cost")]
+        asked_for = {"cost", "opinions"} if name == "$" else set()
+        always = [key for key in part["properties"] if key not in asked_for]
         assert part["required"] == always, name
         for key, value in part["properties"].items():
             assert value["description"].endswith("."), f"{name}.{key}"
@@ -59,6 +60,15 @@ def test_cost_is_there_only_where_it_was_asked_for() -> None:
     counted = as_dict(replace(samples.ordinary(), cost=Cost(3, 4096)))
     assert counted == plain | {"cost": {"requests": 3, "received": 4096}}
     Draft202012Validator(schema()).validate(counted)
+
+
+def test_second_opinions_are_there_only_where_they_were_asked_for() -> None:
+    with_them = as_dict(samples.opinionated())
+    assert "opinions" not in as_dict(samples.malicious())
+    assert [one["engine"] for one in with_them.pop("opinions")] == [
+        *("fickling", "modelaudit", "modelscan", "picklescan", "picklescan")
+    ]
+    assert with_them == as_dict(samples.malicious())
 
 
 @every_sample

@@ -30,6 +30,8 @@ from hubaudit.model import (
     LoadAdvice,
     LoadRole,
     NameClass,
+    Opinion,
+    OpinionStatus,
     ReadHow,
     RepoRef,
     RepoReport,
@@ -158,6 +160,11 @@ _reports = st.builds(
         _texts,
     ),
     cost=st.none() | st.builds(Cost, _count, _count),
+    opinions=_tuples(
+        st.builds(
+            Opinion, _text, _maybe_text, _text, st.sampled_from(get_args(OpinionStatus)), _text
+        )
+    ),
 )
 
 
@@ -393,6 +400,7 @@ def _forged(trick: str) -> RepoReport:
 
     enums = (Verdict, Severity, Confidence, LoadRole, ReadHow, NameClass)
     words = {*(one.value for kind in enums for one in kind), "equal", "differs", "not-compared"}
+    words |= set(get_args(OpinionStatus))
     words |= {"metadata", "full", "hubaudit"}
     report = replace(
         samples.hostile(),
