@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -24,12 +26,14 @@ from hubaudit.errors import (
     HubAnswerInvalid,
     HubUnreachable,
     NotCached,
+    RepositoryMissing,
     RepositoryRenamed,
     UsageError,
 )
 from hubaudit.events import Listener, ignore
 from hubaudit.hub import offline
 from hubaudit.hub.access import Access, get, same_server
+from hubaudit.hub.budget import Budget
 from hubaudit.hub.cassette import Cassette, Recorder, Replayer
 from hubaudit.hub.cost import Meter
 from hubaudit.hub.download import download
@@ -63,7 +67,8 @@ class HubClient:
 
     `record` keeps every exchange in a folder, `replay` answers from such a folder without a network.
     Either works on a temporary cache, so paths from `download` end with the block. Several threads
-    may read at once. `patience`, `sleep` and `clock` are for tests.
+    may read at once. `budget` slows them down before the Hub's limit; without it the limit is met.
+    `patience`, `sleep` and `clock` are for tests.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class HubClient:
         patience: Patience | None = None,
         sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        budget: Budget | None = None,
     ) -> None:
         """Raises ConfigError, CassetteError or UsageError; asks the Hub nothing yet."""
         if record is not None and replay is not None:
@@ -99,6 +105,9 @@ class HubClient:
         self._stopped = Event()
         self._sleep, self._clock = sleep or self._stopped.wait, clock
         self._meter = Meter()
+        self.budget = budget or Budget()
+        if budget is not None:
+            budget.endpoint = self.endpoint
         self._readers: dict[tuple[RepoRef, str], RangeReader] = {}
         self._stack = ExitStack()
 
@@ -123,19 +132,70 @@ class HubClient:
         if access.offline:
             return offline.pin(access, target, revision)
         asked = Asked(self.endpoint, target.repo_id, target.repo_type, revision, access.with_token)
-        url = f"{self._api(asked.repo_type, asked.repo_id)}/revision/{quote(revision, safe='')}"
-        info, _ = self._get_json(f"{url}?expand=sha", asked)
+        repo, _ = self._pin(asked, "expand=sha")
+        return repo
+
+    def standing(self, target: Target) -> tuple[RepoRef, str]:
+        """The commit as `pin` has it, and in one text what the Hub's scanners say of the repository.
+
+        The text is only good for being compared: it changes without a commit. "" where nobody can tell.
+        One request for a model, two for the others. Raises as `pin`.
+        """
+        access = self._access
+        revision = target.revision or constants.DEFAULT_REVISION
+        if access.offline:
+            return offline.pin(access, target, revision), ""
+        asked = Asked(self.endpoint, target.repo_id, target.repo_type, revision, access.with_token)
+        if target.repo_type == "model":
+            repo, info = self._pin(asked, "securityStatus=true")
+            return repo, _scan_text(info.get("securityRepoStatus"))
+        repo, _ = self._pin(asked, "expand=sha")
+        try:
+            said, _ = self.get_json(f"{self._api(repo.repo_type, repo.repo_id)}/scan", asked)
+        except (RepositoryMissing, HubAnswerInvalid):  # a mirror may not have it
+            said = None
+        return repo, _scan_text(said)
+
+    def _pin(self, asked: Asked, query: str) -> tuple[RepoRef, dict[str, Any]]:
+        url = (
+            f"{self._api(asked.repo_type, asked.repo_id)}/revision/{quote(asked.revision, safe='')}"
+        )
+        info, _ = self.get_json(f"{url}?{query}", asked)
         if not isinstance(info, dict):
             raise HubAnswerInvalid(
                 "the Hub's answer about the repository is no JSON object", hint=_HINT
             )
-        return RepoRef(
+        repo = RepoRef(
             repo_id=_followed_id(asked.repo_id, info.get("id")),
             repo_type=asked.repo_type,
-            revision=revision,
-            commit_hash=_pinned_hash(revision, info.get("sha")),
+            revision=asked.revision,
+            commit_hash=_pinned_hash(asked.revision, info.get("sha")),
             endpoint=self.endpoint,
         )
+        return repo, info
+
+    def pages(self, path: str, asked: Asked, most: int = _ENTRIES) -> Iterator[Any]:
+        """The answers to `path` of the API, page after page. Raises a HubError."""
+        url: str | None = f"{self.endpoint}/api/{path}"
+        seen = set[str]()
+        while url is not None:
+            page, following = self.get_json(url, asked)
+            yield page
+            seen.add(url)
+            url = self._next_page(url, following)
+            if url is not None and (url in seen or len(seen) >= most):
+                raise HubAnswerInvalid("the list does not end", hint=_HINT)
+
+    @property
+    def with_token(self) -> bool:
+        return self._access.with_token
+
+    def lent(self, listener: Listener) -> HubClient:
+        """This client for one of several audits at once: what ends a wait of it ends no other's."""
+        guest = copy(self)
+        guest._stopped, guest._readers = Event(), {}
+        guest._access = replace(self._access, listener=listener)
+        return guest
 
     def list_files(self, repo: RepoRef) -> Listing:
         """Every file of the pinned commit, with what its scanners say. Raises a HubError."""
@@ -147,7 +207,7 @@ class HubClient:
         reader, seen = TreeReader(repo), set[str]()
         while url is not None:
             known = len(reader)
-            page, following = self._get_json(url, asked)
+            page, following = self.get_json(url, asked)
             reader.add_page(page)
             seen.add(url)
             url = self._next_page(url, following)
@@ -161,13 +221,13 @@ class HubClient:
         One request. Raises RepositoryMissing, AccessDenied or another HubError.
         """
         url = f"{self._api(repo_type, repo_id)}?{expand(repo_type)}"
-        answer, _ = self._get_json(url, self._online(repo_id, repo_type, ""))
+        answer, _ = self.get_json(url, self._online(repo_id, repo_type, ""))
         return read_info(answer)
 
     def refs(self, repo_id: str, repo_type: RepoType = "model") -> tuple[Ref, ...]:
         """Every branch, tag, conversion and pull request, by full name. One request; raises a HubError."""
         url = f"{self._api(repo_type, repo_id)}/refs?include_prs=1"
-        answer, _ = self._get_json(url, self._online(repo_id, repo_type, ""))
+        answer, _ = self.get_json(url, self._online(repo_id, repo_type, ""))
         return read_refs(answer)
 
     def history(self, repo: RepoRef, most: int) -> History:
@@ -181,7 +241,7 @@ class HubClient:
         found: dict[str, None] = {}
         while url is not None and len(found) < most:
             known = len(found)
-            page, following = self._get_json(url, asked)
+            page, following = self.get_json(url, asked)
             found |= dict.fromkeys(read_commits(page))
             url = self._next_page(url, following)
             if url is not None and len(found) == known:
@@ -248,7 +308,13 @@ class HubClient:
     def _factory(self) -> ClientFactory:
         def wire(transport: httpx.BaseTransport) -> Wire:
             return Wire(
-                transport, self._patience, self._listener, self._sleep, self._clock, self._meter
+                transport,
+                self._patience,
+                self._listener,
+                self._sleep,
+                self._clock,
+                self._meter,
+                self.budget,
             )
 
         cassette = self._cassette
@@ -278,7 +344,7 @@ class HubClient:
     def _api(self, repo_type: str, repo_id: str) -> str:
         return f"{self.endpoint}/api/{repo_type}s/{quote(repo_id, safe='/')}"
 
-    def _get_json(self, url: str, asked: Asked) -> tuple[Any, str | None]:
+    def get_json(self, url: str, asked: Asked) -> tuple[Any, str | None]:
         """The answer's JSON, and the URL of the next page where there is one."""
         for _ in range(self._patience.attempts):
             try:
@@ -371,6 +437,19 @@ def _followed_id(asked: str, found: Any) -> str:
     raise RepositoryRenamed(
         f"{asked} now leads to {found}", hint=f"if that is the one you mean, audit {found}"
     )
+
+
+def _scan_text(said: Any) -> str:
+    """`{"scansDone": …, "filesWithIssues": […]}` in one form only; "" for anything else."""
+    if not isinstance(said, dict):
+        return ""
+    issues = said.get("filesWithIssues")
+    rows = (
+        sorted(json.dumps(one, sort_keys=True) for one in issues)
+        if isinstance(issues, list)
+        else []
+    )
+    return json.dumps([said.get("scansDone"), rows])
 
 
 def _pinned_hash(revision: str, found: Any) -> str:

@@ -8,7 +8,7 @@ which the client's back-off (it catches httpx errors only) lets through.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from huggingface_hub.utils import httpx, logging, parse_ratelimit_headers
 
 from hubaudit.errors import HubAnswerInvalid, HubError, HubUnreachable, RateLimited
 from hubaudit.events import Listener, Waiting, ignore
+from hubaudit.hub.budget import Budget
 from hubaudit.hub.cost import Meter
 from hubaudit.hub.listing import unusable_name
 
@@ -66,6 +67,7 @@ class Wire(httpx.BaseTransport):
     sleep: Callable[[float], object] = time.sleep
     clock: Callable[[], float] = time.monotonic
     meter: Meter = field(default_factory=Meter)
+    budget: Budget = field(default_factory=Budget)
     _broken: dict[str, list[int]] = field(default_factory=dict)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -76,13 +78,11 @@ class Wire(httpx.BaseTransport):
         """
         self._fill_timeouts(request)
         if request.method not in {"GET", "HEAD"}:
-            self.meter.sent()
-            return self.inner.handle_request(request)
+            return self._ask(request)
         trial = _Trial(self.patience, where(str(request.url)))
         while True:
-            self.meter.sent()
             try:
-                response = self.inner.handle_request(request)
+                response = self._ask(request)
             except TRANSIENT as error:
                 seconds, why = trial.after_error(error)
             else:
@@ -91,9 +91,25 @@ class Wire(httpx.BaseTransport):
                     return self._watched(request, response)
                 response.close()
                 seconds, why = trial.after_answer(response)
+            self._wait(seconds, why)
+
+    def _ask(self, request: httpx.Request) -> httpx.Response:
+        """One answer to one request, when the budget allows it."""
+        ticket = self.budget.take(str(request.url), self._wait)
+        headers: Mapping[str, str] = {}
+        self.meter.sent()
+        try:
+            response = self.inner.handle_request(request)
+            headers = response.headers
+            return response
+        finally:
+            self.budget.answered(ticket, headers)
+
+    def _wait(self, seconds: float, why: str) -> None:
+        if why:
             self.listener(Waiting(seconds, why))
-            if self.sleep(seconds):
-                raise HubUnreachable(f"gave up waiting for {trial.host}", hint="run it again")
+        if self.sleep(seconds):
+            raise HubUnreachable("gave up waiting for the Hub", hint="run it again")
 
     def close(self) -> None:
         self.inner.close()
