@@ -8,7 +8,8 @@ state, the loader reads the array from the file: a nested pickle if there are ob
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
 
@@ -33,6 +34,26 @@ _FIELDS = frozenset(
 )
 
 
+# How the pickle of an array of objects begins, up to the call of its dtype: `ndarray.__reduce__` by
+# protocol 5 (numpy/_core/src/multiarray/methods.c, 2.4), which joblib writes since 1.6. `numpy` comes out
+# of its own memo there; in the memo that `pickle.load` would use, item 3 is something else.
+_SIZES = rb"(?:K.|M..|J....)"
+_OWN_DTYPE = re.compile(
+    rb"\x80[\x04\x05]\x95.{8}\x8c(?:\x15numpy\.core|\x16numpy\._core)\.multiarray\x94"
+    rb"\x8c\x0c_reconstruct\x94\x93\x94\x8c\x05numpy\x94\x8c\x07ndarray\x94\x93\x94"
+    rb"K\x00\x85\x94C\x01b\x94\x87\x94R\x94\(K\x01"
+    rb"(?:\)|(?:" + _SIZES + rb"{1,3}[\x85-\x87]|\(" + _SIZES + rb"{4,64}t)\x94)"
+    rb"h\x03\x8c\x05dtype\x94(?P<named>\x93)\x94\x8c.[OV][0-9]{1,9}\x94\x89\x88\x87\x94(?P<called>R)",
+    re.DOTALL,
+)
+_CLASS_NAME = re.compile(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*")
+_LONGEST_HEAD = 500  # bytes: an array has up to 64 dimensions
+# Packages with modules in which `dtype` is numpy's, by their source: with others, that call raises.
+_HAVE_DTYPE = frozenset(
+    "cupy dask jax numpy pandas scipy sklearn tensorflow torch transformers".split()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What loaders make of one pickle: the last of `traces` says where it ends.
@@ -51,13 +72,14 @@ def read_one(source: Source, start: int, limits: Limits = DEFAULT_LIMITS) -> Rea
         return Reading((plain,))
     arrays = _Arrays(source, limits)
     trace = interpret(source, start, limits, arrays.step_over)
-    breaks = _raises_at(plain)
+    own = set(_own_dtypes(source, arrays.nested))
+    breaks = _raises_at(plain, own)
     if plain.stop.kind is StopKind.LIMIT and plain.stop.offset < breaks:
         arrays.unknown.append(plain.stop.detail)
     if not arrays.read:
         return Reading((*arrays.nested, plain), tuple(arrays.unknown))
     traces = (*arrays.nested, trace)
-    if _does_more(plain, traces, range(arrays.first, breaks)):
+    if _does_more(plain, traces, range(arrays.first, breaks), own):
         traces = (plain, *traces)
     return Reading(traces, tuple(arrays.unknown))
 
@@ -66,18 +88,35 @@ def _last_part(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _raises_at(plain: Trace) -> int:
+def _own_dtypes(source: Source, nested: Iterable[Trace]) -> Iterator[int]:
+    """Where arrays of objects name and call numpy's dtype, which for `pickle.load` is some `x.dtype`."""
+    for trace in nested:
+        head = _OWN_DTYPE.match(source.read(trace.start, _LONGEST_HEAD))
+        if head is not None:
+            yield from (trace.start + head.start("named"), trace.start + head.start("called"))
+
+
+def _raises_at(plain: Trace, own: Container[int]) -> int:
     """Where `pickle.load` certainly raises, though the machine goes on: beyond all data if nowhere.
 
     In the pickle of an array of objects, read with the memo of the outer one, classes and their objects
     stand where STACK_GLOBAL needs texts.
     """
+    for (module, _), found in plain.imports.items():
+        if found.offset in own and module.partition(".")[0] not in _HAVE_DTYPE:
+            return found.offset
     types = _types_in(plain) if plain.computed else {}
     for computed in plain.computed:
         for operand in (computed.module, computed.name):
-            if _is_no_text(operand, types, computed.offset):
+            is_class = computed.offset in own and _is_class(operand)
+            if is_class or _is_no_text(operand, types, computed.offset):
                 return computed.offset
     return NOWHERE
+
+
+def _is_class(operand: Value) -> bool:
+    """By its name: for modules there is no text in such a name that has a `dtype`."""
+    return isinstance(operand, Global) and bool(_CLASS_NAME.fullmatch(_last_part(operand.name)))
 
 
 def _types_in(plain: Trace) -> dict[tuple[str, str], int]:
@@ -101,19 +140,20 @@ def _is_no_text(operand: Value, types: dict[tuple[str, str], int], offset: int) 
             return False
 
 
-def _does_more(plain: Trace, joblibs: Iterable[Trace], where: range) -> bool:
-    """Whether the array's bytes, taken for opcodes, do what `joblib.load` does not.
+def _does_more(plain: Trace, joblibs: Iterable[Trace], where: range, own: Container[int]) -> bool:
+    """Whether the array's bytes, taken for opcodes, do what `joblib.load` does not, but for `own`.
 
     Numbers break at once; the pickle of an array of objects begins with the same calls.
     """
-    if any(computed.offset in where for computed in plain.computed):
+    if any(one.offset in where and one.offset not in own for one in plain.computed):
         return True
-    calls = {_key(call) for call in plain.calls if call.offset in where and is_call(call)}
+    made = [one for one in plain.calls if one.offset in where and one.offset not in own]
+    calls = {_key(call) for call in made if is_call(call)}
     if calls and calls - {_key(call) for trace in joblibs for call in trace.calls}:
         return True
     imported = {name for trace in joblibs for name in trace.imports}
     return any(
-        found.offset in where and is_name(name)
+        found.offset in where and found.offset not in own and is_name(name)
         for name, found in plain.imports.items()
         if name not in imported
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import pytest
 
@@ -214,3 +215,47 @@ def test_a_class_that_objects_were_made_of_is_no_text_either(is_type: bool) -> N
     contents = read(assemble(("PROTO", 5), *owner, *array_wrapper(OBJECTS, (1,)), nested, b"."))
     assert ("collections", "deque") in imports(contents)
     assert any(pickle.trace.computed for pickle in contents.pickles) is not is_type
+
+
+def array_of_objects(item: bytes) -> bytes:
+    """The pickle of `numpy.array([item], dtype=object)` as numpy 2 writes it by protocol 5."""
+    head = (
+        b"\x8c\x16numpy._core.multiarray\x94\x8c\x0c_reconstruct\x94\x93\x94\x8c\x05numpy\x94"
+        b"\x8c\x07ndarray\x94\x93\x94K\x00\x85\x94C\x01b\x94\x87\x94R\x94(K\x01K\x01\x85\x94h\x03"
+        b"\x8c\x05dtype\x94\x93\x94\x8c\x02O8\x94\x89\x88\x87\x94R\x94(K\x03\x8c\x01|\x94NNN"
+        b"J\xff\xff\xff\xffJ\xff\xff\xff\xffK?t\x94b\x89]\x94"
+    )
+    return b"\x80\x05" + frame(head + item + b"a\x94t\x94b.")
+
+
+def behind_four(third: Sequence[Instruction], item: bytes) -> Contents:
+    """An array of objects behind a pickle whose memo has, as item 3, what `third` makes."""
+    filled = *(("NONE", "MEMOIZE", "POP") * 3), *third, "MEMOIZE", "POP"
+    head = assemble(("PROTO", 5), *filled, *array_wrapper(OBJECTS, (1,)))
+    return read(head + array_of_objects(item) + b".")
+
+
+@pytest.mark.parametrize(
+    "third",
+    [
+        (("SHORT_BINUNICODE", "f8"),),
+        (("SHORT_BINUNICODE", "NumpyArrayWrapper"),),
+        (("GLOBAL", "collections", "OrderedDict"),),
+        (("SHORT_BINUNICODE", "numpy"),),
+    ],
+    ids=str,
+)
+def test_numpys_dtype_out_of_the_wrong_memo_is_no_import(third: Sequence[Instruction]) -> None:
+    contents = behind_four(third, b"N")
+    assert not any(pickle.trace.computed for pickle in contents.pickles)
+    assert {name for _, name in imports(contents)} <= {
+        *("NumpyArrayWrapper", "OrderedDict", "_reconstruct", "dtype", "ndarray"),
+    }
+    assert ("f8", "dtype") not in imports(contents)
+
+
+def test_where_that_dtype_may_be_numpys_what_pickle_load_does_next_is_judged() -> None:
+    """`numpy.dtype` in the wrong memo, too, so that `pickle.load` goes on to what is hidden there."""
+    hidden = b"0h\x04\x8c\x06system\x93\x8c\x04true\x85R"
+    fourth = ("SHORT_BINUNICODE", "numpy"), "MEMOIZE", "POP", ("SHORT_BINUNICODE", "os")
+    assert SYSTEM in imports(behind_four(fourth, hidden))
