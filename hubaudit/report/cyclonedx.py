@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from hubaudit.model import FileReport, Finding, RepoRef, RepoReport
-from hubaudit.report import jsonl
 from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import visible
 from hubaudit.report.json import printable
@@ -43,10 +42,9 @@ def render(report: RepoReport, page: Page | None = None) -> str:
 def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str:
     """One document about all of them; of a single one, it is the document's subject.
 
-    What is given twice is there once: no two components of a document may be the same.
+    What two of them say alike is there once: the schema wants the items of its lists to be unique.
     """
-    reports = list({jsonl.render(report): report for report in reports}.values())
-    components = [_component(report) for report in reports]
+    components = _distinct(_component(report) for report in reports)
     tool = {"type": "application", "name": "hubaudit"}
     metadata: dict[str, Any] = {"tools": {"components": [tool]}}
     if len(reports) == 1:
@@ -57,7 +55,7 @@ def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str
         "version": 1,
         "metadata": metadata,
         "components": components,
-        "vulnerabilities": [one for report in reports for one in _vulnerabilities(report)],
+        "vulnerabilities": _distinct(one for report in reports for one in _vulnerabilities(report)),
     }
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(body, sort_keys=True))
     document = {
@@ -68,6 +66,10 @@ def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str
         **body,
     }
     return printable(json.dumps(document, indent=2, allow_nan=False)) + "\n"
+
+
+def _distinct(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({json.dumps(item): item for item in items}.values())
 
 
 def _component(report: RepoReport) -> dict[str, Any]:
