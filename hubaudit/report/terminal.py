@@ -38,7 +38,6 @@ SHORT_COMMIT = 12  # what git itself abbreviates to in large repositories; the p
 EVIDENCE_CHARS = 220  # three lines of 80 columns; the JSON has all of it
 PLACE_CHARS = 140  # two lines of 80 columns, so that a hostile name cannot push the verdict away
 INDENT = 2
-_ENGINE_CHARS = 40  # a name and a version; in a stored report it may be anything
 _DETAILS = 3  # tensors and notes of one comparison: which, and how, without pushing the pin away
 
 _VERDICT_STYLE = {
@@ -257,7 +256,7 @@ def _put_opinions(paper: _Paper, opinions: Sequence[Opinion], page: Page) -> Non
     paper.gap()
     paper.put(Text(f"{TITLE}:", "bold"))
     for one in told[: page.entries]:
-        text = Text().append(clipped(one.engine, _ENGINE_CHARS), "bold")
+        text = Text().append(clipped_middle(one.engine, PLACE_CHARS), "bold")
         about = f"{clipped_middle(one.about, PLACE_CHARS)}: " if one.about else ""
         text.append(f"  {about}{clipped(one.said, EVIDENCE_CHARS)}")
         paper.put(text, INDENT, hanging=INDENT)

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from sarif_pydantic import Sarif
 
 from hubaudit.cli.options import FormatName
-from hubaudit.model import RepoReport, Severity
+from hubaudit.model import Opinion, RepoReport, Severity
 from hubaudit.report import REPORTS, Origin, Page, format_of
 from hubaudit.report.tally import by_severity, worst
 from tests.report import samples
@@ -54,6 +54,7 @@ def tricky(trick: str) -> RepoReport:
         findings=(finding, replace(finding, waived=trick)),
         files=(replace(report.files[0], path=trick),),
         unread=(*samples.incomplete().unread, replace(samples.incomplete().unread[0], why=trick)),
+        opinions=(Opinion(trick, trick, trick, "flagged", trick),),
     )
 
 
@@ -198,7 +199,7 @@ def test_the_rows_of_a_markdown_table_have_the_cells_of_its_head() -> None:
     written = REPORTS["markdown"].one(tricky("a|b `|` \\| |"), PAGE)
     tables = [line for line in written.splitlines() if line.startswith("|")]
     cells = [len(re.split(r"(?<!\\)\|", line)) - 2 for line in tables]
-    assert set(cells) == {4, 2}
+    assert set(cells) == {4, 3, 2}
 
 
 def test_sarif_shows_a_finding_at_the_line_of_the_list() -> None:
