@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-FormatName = Literal["text", "json", "jsonl", "markdown", "sarif", "junit", "cyclonedx", "github"]
+FormatName = Literal[
+    "text", "json", "jsonl", "markdown", "html", "sarif", "junit", "cyclonedx", "github"
+]
 ListFormName = Literal["text", "json"]
 RepoTypeName = Literal["model", "dataset", "space"]
 SeverityName = Literal["critical", "high", "medium", "low"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hubaudit.model import RepoReport
 from hubaudit.report import cyclonedx as cyclonedx
 from hubaudit.report import github as github
+from hubaudit.report import html as html
 from hubaudit.report import json as json
 from hubaudit.report import jsonl as jsonl
 from hubaudit.report import junit as junit
@@ -36,6 +37,7 @@ REPORTS: dict[str, Format] = {
     "json": Format(json.render, json.render_many, (".json",)),
     "jsonl": Format(jsonl.render, jsonl.render_many, (".jsonl", ".ndjson")),
     "markdown": Format(markdown.render, markdown.render_many, (".md", ".markdown")),
+    "html": Format(html.render, html.render_many, (".html", ".htm")),
     "sarif": Format(sarif.render, sarif.render_many, (".sarif", ".sarif.json")),
     "junit": Format(junit.render, junit.render_many, (".xml",)),
     "cyclonedx": Format(cyclonedx.render, cyclonedx.render_many, (".cdx.json", ".bom.json")),
