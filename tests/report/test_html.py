@@ -280,6 +280,13 @@ def test_the_arguments_and_the_other_repositories_of_a_load_are_told() -> None:
     assert "a/b, org/base: audit these, too" in text
 
 
+def test_other_scanners_are_heard_and_absent_ones_are_named() -> None:
+    text = text_of(samples.opinionated())
+    for words in ("flagged: dangerous import os system", "modelaudit itself absent", "no answer"):
+        assert words in text
+    assert "Second opinions" not in text_of(samples.malicious())
+
+
 def test_the_digests_of_tool_rules_and_policy_are_told() -> None:
     text = text_of(samples.ordinary())
     for word in ("hubaudit 0.1.0", samples.TOOL.ruleset, samples.TOOL.policy or "", samples.COMMIT):

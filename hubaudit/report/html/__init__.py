@@ -25,9 +25,10 @@ from hubaudit.report.words import count
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-# A page of full tables has 2.5 MB, and Chromium sorts its longest table within a blink.
+# A page on 5,000 files, 3,000 findings and 100,000 tensors has 1.8 MB, which Chromium filters and sorts
+# without delay.
 ALONE = Limits(files=1_000, findings=300, unread=300, pairs=50, tensors=300, names=300)
-# Of many repositories each has what fits a screen or two: 200 of them are a page that opens at once.
+# Of many repositories each has what fits a screen or two: 14 kB an ordinary one, 190 kB one like that above.
 TOGETHER = Limits(files=50, findings=50, unread=50, pairs=10, tensors=50, names=50)
 
 

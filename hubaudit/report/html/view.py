@@ -28,6 +28,7 @@ from hubaudit.report.html.comparisons import Pair, pairs
 from hubaudit.report.html.files import FileRow, file_rows
 from hubaudit.report.html.picture import Picture, picture
 from hubaudit.report.html.rows import EVIDENCE, Limits, Rows, clip, cut, first, link, order
+from hubaudit.report.opinions import heard
 from hubaudit.report.order import Heap, heaps
 from hubaudit.report.pin import pin
 from hubaudit.report.tally import by_severity, counts_text, standing, subject, tolerated, worst
@@ -105,6 +106,15 @@ class NameList:
 
 
 @dataclass(frozen=True, slots=True)
+class OpinionRow:
+    """What another scanner says of some files, or of itself if `about` is empty."""
+
+    engine: str
+    about: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reference:
     text: str
     url: str | None
@@ -151,6 +161,7 @@ class View:
     files: Rows[FileRow]
     pairs: Rows[Pair]
     names: tuple[NameList, ...]
+    opinions: Rows[OpinionRow]
     rules: tuple[RuleNote, ...]
     picture: Picture | None
     coverage: str
@@ -178,6 +189,7 @@ class View:
             ("bytes", "Bytes", None, self.picture),
             ("files", "Files", self.files.total, self.files.total),
             ("names", "Imports", sum(one.rows.total for one in self.names), self.names),
+            ("opinions", "Second opinions", self.opinions.total, self.opinions.total),
             ("load", "Loading", None, self.load or self.bases.total),
             ("waived", "Waived", self.waived_count, self.waived.total),
             ("rules", "Rules", len(self.rules), self.rules),
@@ -209,6 +221,7 @@ def view_of(report: RepoReport, key: str, limits: Limits) -> View:
         files=file_rows(report, limits.files),
         pairs=pairs(report, limits),
         names=_names(report, limits.names),
+        opinions=_opinions(report, limits.unread),
         rules=_rule_notes(report),
         picture=picture(report.files),
         coverage=coverage_text(report) if report.files or report.unread else "",
@@ -330,6 +343,15 @@ def _names_of(report: RepoReport, name_class: NameClass, limit: int) -> Rows[Nam
         for name in ranked[:limit]
     ]
     return Rows(tuple(rows), len(ranked))
+
+
+def _opinions(report: RepoReport, limit: int) -> Rows[OpinionRow]:
+    told = heard(report.opinions)
+    shown = [
+        OpinionRow(cut(one.engine), cut(one.about) or "itself", clip(one.said))
+        for one in told[:limit]
+    ]
+    return Rows(tuple(shown), len(told))
 
 
 def _rule_notes(report: RepoReport) -> tuple[RuleNote, ...]:
