@@ -14,8 +14,9 @@
     │   ├── RepositoryMissing     missing, private, or renamed away: the Hub does not tell which
     │   ├── RepositoryRenamed     the name now points to another repository
     │   ├── RevisionMissing       no such branch, tag or commit
-    │   ├── AccessDenied          bad token, missing scope, disabled repository
-    │   │   └── GatedRepository   its files need an approved request
+    │   ├── AccessDenied          bad token, missing scope
+    │   │   ├── GatedRepository   its files need an approved request
+    │   │   └── RepositoryDisabled  by the Hub
     │   ├── RateLimited           the Hub's limit, longer than we are willing to wait
     │   ├── HubUnreachable        no answer: network, time-out, 5xx
     │   ├── HubAnswerInvalid      an answer that the protocol does not allow
@@ -95,6 +96,10 @@ class AccessDenied(HubError):
 
 
 class GatedRepository(AccessDenied):
+    pass
+
+
+class RepositoryDisabled(AccessDenied):
     pass
 
 

@@ -39,6 +39,7 @@ LAYERS = {
     "hubaudit.opening": 3,
     "hubaudit.examine": 4,
     "hubaudit.comparing": 4,
+    "hubaudit.agreement": 4,
     "hubaudit.pipeline": 4,
     "hubaudit.explain": 4,
     "hubaudit.conversion": 4,
@@ -47,6 +48,7 @@ LAYERS = {
     "hubaudit.store": 5,
     "hubaudit.sweeping": 5,
     "hubaudit.report": 5,
+    "hubaudit.watch": 5,
     "hubaudit.engines": 5,
     "hubaudit.pins": 5,
     "hubaudit.cli": 6,
@@ -60,6 +62,7 @@ BELOW = {
     ("hubaudit.policyfile", "hubaudit.policysearch"),
     ("hubaudit.examine", "hubaudit.pipeline"),
     ("hubaudit.comparing", "hubaudit.pipeline"),
+    ("hubaudit.comparing", "hubaudit.agreement"),
 }
 
 PURE = (

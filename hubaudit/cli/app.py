@@ -18,6 +18,7 @@ from hubaudit.cli.audit import audit
 from hubaudit.cli.completion import Commands, complete, is_asked
 from hubaudit.cli.convert import convert
 from hubaudit.cli.demo import demo
+from hubaudit.cli.diff import diff
 from hubaudit.cli.errors import UNDECIDED, Job, guard
 from hubaudit.cli.explain import explain
 from hubaudit.cli.pins import pins
@@ -30,6 +31,9 @@ _EXIT_CODES = (
     "Exit codes: 0 PASS or REVIEW, 1 FAIL (with --strict also REVIEW), 2 error and nothing decided, "
     "3 INCOMPLETE, 130 interrupted."
 )
+
+
+_DIFF_CODES = f"{_EXIT_CODES} 4 if something changed that is more than a README, and nothing worse."
 
 
 def _example(command: str, *more: str) -> str:
@@ -52,6 +56,7 @@ app.command(epilog=_example("hubaudit report reports/org/model/*.json -o all.sar
 app.command(epilog=_example("hubaudit rules --format json"))(rules)
 app.command(epilog=_example("hubaudit explain org/model::pytorch_model.bin"))(explain)
 app.command(epilog=_example("hubaudit convert org/model -o ./converted"))(convert)
+app.command(epilog=_example("hubaudit diff org/model@COMMIT", _DIFF_CODES))(diff)
 app.command(epilog=_example("hubaudit pins --resolve src configs"))(pins)
 app.command(epilog=_example("hubaudit demo"))(demo)
 

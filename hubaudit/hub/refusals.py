@@ -18,6 +18,7 @@ from hubaudit.errors import (
     HubauditError,
     HubUnreachable,
     RateLimited,
+    RepositoryDisabled,
     RepositoryMissing,
     RevisionMissing,
 )
@@ -59,7 +60,9 @@ def refusal(asked: Asked, status: int, headers: Mapping[str, str]) -> HubauditEr
         case "EntryNotFound" if asked.path is not None:
             return FileUnavailable("the Hub lists it but does not have it")
     if text.lower().rstrip(".") == _DISABLED:
-        return AccessDenied(f"{asked.repo_id} is disabled by the Hub", hint=f"see {asked.page}")
+        return RepositoryDisabled(
+            f"{asked.repo_id} is disabled by the Hub", hint=f"see {asked.page}"
+        )
     if text.lower().rstrip(".") == _BAD_TOKEN:
         return AccessDenied(
             "the Hub does not accept the token",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from itertools import islice
-from os.path import commonprefix
 
 LINES = 200  # of a diff: a report is read by people, and both texts can be had from the Hub
 WIDTH = 300  # characters of one line
@@ -34,7 +33,7 @@ class KeyChange:
         if self.before is None or self.after is None:
             old, new = (_short(one) if one is not None else "nothing" for one in self._values)
         else:
-            at = len(commonprefix([self.before, self.after]))
+            at = _same_start(self.before, self.after)
             old, new = (_short(one, at) for one in (self.before, self.after))
         return f"{self.key[:_VALUE]}: {old} → {new}"
 
@@ -87,7 +86,7 @@ def key_lines(changes: tuple[KeyChange, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A README. `metadata` has the top keys of its front matter with their text as written, `body` the rest."""
+    """A README: `metadata` has the top keys of its front matter, each with its text as written."""
 
     metadata: dict[str, Value]
     body: str
@@ -162,7 +161,7 @@ def _lines(text: str) -> list[str]:
     return [line[at : at + WIDTH] for line in lines for at in range(0, max(len(line), 1), WIDTH)]
 
 
-def _same_start(old: list[str], new: list[str]) -> int:
+def _same_start(old: Sequence[str], new: Sequence[str]) -> int:
     both = zip(old, new, strict=False)
     return next((at for at, (a, b) in enumerate(both) if a != b), min(len(old), len(new)))
 

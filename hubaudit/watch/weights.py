@@ -23,7 +23,7 @@ _ROWS = 30  # tensors named in the detail
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The tensors of one file then and now: the bytes of `looked_at` were compared, those of `differing` differ."""
+    """The tensors of a file then and now: the bytes of `looked_at` were compared, `differing` have others."""
 
     looked_at: int
     differing: int

@@ -1,0 +1,206 @@
+"""The state of a repository as the Hub has it now: who it is, its refs and their history, and its content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from hubaudit.comparing import Depth, Sampling
+from hubaudit.config import DEFAULT_POLICY, Policy
+from hubaudit.errors import GatedRepository, RepositoryDisabled, RepositoryMissing, RevisionMissing
+from hubaudit.events import Listener, ignore
+from hubaudit.hub.client import HubClient
+from hubaudit.hub.metadata import Ref, RepoInfo
+from hubaudit.loadpath import LoadOptions
+from hubaudit.model import RepoRef, RepoType, Target
+from hubaudit.pipeline import audit_on
+from hubaudit.report.escape import encodable
+from hubaudit.watch.contents import content_of, rescanned
+from hubaudit.watch.repository import Move
+from hubaudit.watch.state import Content, Identity, Presence, RefState, State
+
+HISTORY = 1000  # commits of one request; only a handful of repositories have more
+_MOVED = 50  # refs whose ways are looked at: one request each, mostly
+_PULLS = 20  # pull requests that are new at once and looked into, the newest first
+_CONVERSIONS = (".safetensors", ".bin", ".gguf", ".onnx", ".msgpack", ".h5", ".ot")
+
+
+def observe(
+    hub: HubClient,
+    repo_id: str,
+    repo_type: RepoType = "model",
+    *,
+    known: State | None = None,
+    policy: Policy = DEFAULT_POLICY,
+    listener: Listener = ignore,
+    load: LoadOptions = LoadOptions(),  # noqa: B008 -- frozen
+    depth: Depth = Sampling(),  # noqa: B008 -- frozen
+) -> State:
+    """Everything about the repository and the commit of its default branch. `known` is its last state.
+
+    Beside what an audit asks for, which it does in place, these are three requests: info, refs, and the
+    history where the commit is new. The commit of `known` is not audited again: its content is taken
+    from there, with the scanners' verdicts of now. Raises a HubError where the Hub fails; that the
+    repository is gone, gated or disabled is a state.
+    """
+    state, info = standing(hub, repo_id, repo_type, known)
+    if info is None or state.presence is not Presence.PRESENT or info.commit_hash is None:
+        return state
+    repo = RepoRef(info.repo_id, repo_type, None, info.commit_hash, hub.endpoint)
+    same = known is not None and known.commit == info.commit_hash
+    content = known.content if known is not None and same else None
+    try:
+        if content is not None:
+            scans = {file.path: file.hub_scan for file in hub.list_files(repo).files}
+            content = rescanned(content, {encodable(path): one for path, one in scans.items()})
+        else:
+            target = Target(repo_id, repo_type, info.commit_hash)
+            report = audit_on(
+                hub,
+                target,
+                policy=policy,
+                listener=listener,
+                fetch="range",
+                load=load,
+                depth=depth,
+            )
+            content = content_of(
+                hub, report, policy, known=known.content if known is not None else None
+            )
+    except GatedRepository:
+        content = None
+    past = known.ancestors if known is not None and same else ()
+    return replace(
+        state,
+        refs=ref_states(hub, repo, hub.refs(repo_id, repo_type), content, known),
+        ancestors=past or hub.history(repo, HISTORY).commits,
+        content=content,
+    )
+
+
+def standing(
+    hub: HubClient, repo_id: str, repo_type: RepoType = "model", known: State | None = None
+) -> tuple[State, RepoInfo | None]:
+    """Presence, identity and commit alone, by one request; and the Hub's answer, if there was one.
+
+    Where the repository is gone, the identity is that of `known`: so it is noticed when another one
+    takes its name. Raises a HubError where the Hub fails.
+    """
+    last = known.identity if known is not None else None
+    try:
+        info = hub.info(repo_id, repo_type)
+    except RepositoryMissing:
+        return State(repo_id, repo_type, Presence.MISSING, identity=last), None
+    except RepositoryDisabled:
+        return State(repo_id, repo_type, Presence.DISABLED, identity=last), None
+    presence = Presence.PRESENT if is_same_name(repo_id, info.repo_id) else Presence.MOVED
+    if info.disabled and presence is Presence.PRESENT:
+        presence = Presence.DISABLED
+    identity = identity_of(info)
+    return State(repo_id, repo_type, presence, info.commit_hash, identity), info
+
+
+def is_same_name(asked: str, found: str) -> bool:
+    """Whether the Hub's id is what was asked for: letter case is no difference, nor an owner left out."""
+    legacy = "/" not in asked and found.lower().endswith(f"/{asked.lower()}")
+    return found.lower() == asked.lower() or legacy
+
+
+def identity_of(info: RepoInfo) -> Identity:
+    licence = encodable(info.licence) if info.licence is not None else None
+    gated = encodable(info.gated) if info.gated is not None else None
+    return Identity(info.repo_id, info.object_id, info.private, gated, licence)
+
+
+def ref_states(
+    hub: HubClient, repo: RepoRef, refs: Sequence[Ref], main: Content | None, known: State | None
+) -> tuple[RefState, ...]:
+    """Branches, tags and pull requests. Those pull requests that are new since `known` are looked into.
+
+    A request for the listing of each, of 20 at most. Raises a HubError.
+    """
+    old = {one.ref: one for one in known.refs or ()} if known is not None else {}
+    news = [ref for ref in refs if ref.kind == "pull-request" and not _is_known(ref, old)]
+    is_first = known is None or known.refs is None
+    newest = [] if is_first else sorted(news, key=_number, reverse=True)[:_PULLS]
+    states = []
+    for ref in refs:
+        weights = old[ref.ref].weights if _is_known(ref, old) else None
+        if ref in newest and main is not None:
+            weights = _new_weights(hub, replace(repo, commit_hash=ref.commit_hash), main)
+        states.append(RefState(ref.ref, ref.commit_hash, weights))
+    return tuple(states)
+
+
+def moves(
+    hub: HubClient, repo: RepoRef, before: State, after: State
+) -> dict[tuple[str, str], Move]:
+    """Where the watched commit and every ref that is in both states went. Raises a HubError.
+
+    A ref that only went on costs one request, another one two. More than 50 refs are not looked at.
+    """
+    found: dict[tuple[str, str], Move] = {}
+    for old, new in list(dict.fromkeys(_steps(before, after)))[:_MOVED]:
+        watched = (old, new) == (before.commit, after.commit)
+        past = before.ancestors if watched else ()
+        now = after.ancestors if watched else ()
+        found[old, new] = move(hub, repo, old, new, past, now)
+    return found
+
+
+def move(
+    hub: HubClient,
+    repo: RepoRef,
+    old: str,
+    new: str,
+    past: Sequence[str] = (),
+    now: Sequence[str] = (),
+) -> Move:
+    """The way from one commit to the other. `past` and `now` are their ancestors, as far as known.
+
+    Raises RevisionMissing where the new one is gone, or another HubError.
+    """
+    if old == new or old in now:
+        return Move.FORWARD
+    if new in past:
+        return Move.BACKWARD
+    after = hub.history(replace(repo, commit_hash=new), HISTORY)
+    if old in after.commits:
+        return Move.FORWARD
+    try:
+        before = hub.history(replace(repo, commit_hash=old), HISTORY)
+    except RevisionMissing:
+        return Move.GONE
+    if new in before.commits:
+        return Move.BACKWARD
+    return Move.ASIDE if before.whole and after.whole else Move.UNKNOWN
+
+
+def _steps(before: State, after: State) -> Iterator[tuple[str, str]]:
+    if before.commit is not None and after.commit is not None and before.commit != after.commit:
+        yield before.commit, after.commit
+    now = {one.ref: one.commit for one in after.refs or ()}
+    for one in before.refs or ():
+        new = now.get(one.ref, one.commit)
+        if new != one.commit and one.ref.startswith(("refs/heads/", "refs/tags/")):
+            yield one.commit, new
+
+
+def _is_known(ref: Ref, old: dict[str, RefState]) -> bool:
+    return ref.ref in old and old[ref.ref].commit == ref.commit_hash
+
+
+def _number(ref: Ref) -> int:
+    return int(ref.name) if ref.name.isascii() and ref.name.isdigit() else 0
+
+
+def _new_weights(hub: HubClient, pull: RepoRef, main: Content) -> tuple[str, ...]:
+    """The weight files of a pull request that the repository has not, or has with other bytes."""
+    known = {(file.path, file.blob_id) for file in main.files}
+    return tuple(
+        encodable(file.path)
+        for file in hub.list_files(pull).files
+        if PurePosixPath(file.path).suffix.lower() in _CONVERSIONS
+        and (encodable(file.path), file.blob_id) not in known
+    )
