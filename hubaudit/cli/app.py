@@ -52,7 +52,7 @@ app.command(
     epilog=_example("hubaudit org/model@v1.2 --strict -o audit.sarif -o audit.md", _EXIT_CODES)
 )(audit)
 app.command(epilog=_example("hubaudit scan ./checkpoints --format markdown", _EXIT_CODES))(scan)
-app.command(epilog=_example("hubaudit report reports/org/model/*.json -o all.sarif"))(report)
+app.command(epilog=_example("hubaudit report reports/org/model/*.json -o all.html"))(report)
 app.command(epilog=_example("hubaudit rules --format json"))(rules)
 app.command(epilog=_example("hubaudit explain org/model::pytorch_model.bin"))(explain)
 app.command(epilog=_example("hubaudit convert org/model -o ./converted"))(convert)
