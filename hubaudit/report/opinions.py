@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hubaudit.model import Opinion
+from hubaudit.report.escape import encodable
 from hubaudit.report.words import count
 
 TITLE = "Second opinions, which decide nothing here"
@@ -44,7 +45,9 @@ def heard(opinions: Iterable[Opinion]) -> list[Heard]:
 
 def _order(opinion: Opinion) -> tuple[int, str, str, str]:
     place = list(_WORDS).index(opinion.status)
-    return place, opinion.engine, opinion.path, opinion.detail
+    # a lone surrogate sorts elsewhere than what a stored report has of it
+    engine, path, detail = map(encodable, (opinion.engine, opinion.path, opinion.detail))
+    return place, engine, path, detail
 
 
 def _about(paths: list[str]) -> str:
