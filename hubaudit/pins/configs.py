@@ -76,7 +76,7 @@ _Node = _Scalar | _Map | _List
 def find_in_yaml(text: str, exists: Exists) -> Found:
     """The references of all documents of a file. No tag of it is followed."""
     try:
-        # the loader in Python: the one in C counts columns in bytes of its own encoding
+        # the loader in Python: the one in C (PyYAML 6.0.3) ends the process at 100,000 open brackets
         documents = [
             _from_yaml(one, {}, 0) for one in yaml.compose_all(text, yaml.SafeLoader) if one
         ]
@@ -105,7 +105,7 @@ def find_in_toml(text: str, exists: Exists) -> Found:
         nodes = [_from_toml(document, _TomlPlaces(text), 0)]
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         line = re.search(r"at line (\d+), column (\d+)", str(error))
-        place = Place(int(line[1]), int(line[2])) if line else Place(1, 1)
+        place = Place(int(line[1]), int(line[2])) if line else Place(text.count("\n") + 1, 1)
         return _unparsed(place, f"not TOML: {error}")
     return _found(nodes, Form.TOML, text, exists)
 
@@ -124,26 +124,45 @@ def _found(documents: Iterable[_Node], form: Form, text: str, exists: Exists) ->
     return Found(tuple(sorted(found.values(), key=lambda one: (one.place.line, one.place.column))))
 
 
-def _references(node: _Node, form: Form, exists: Exists) -> Iterator[Reference]:
-    match node:
-        case _Scalar(str() as text):
-            address = parse_address(text.strip())
-            if address is not None:
-                yield _addressed(address, text, node.place)
-        case _Map(members):
-            beside = {_normal(key.text): (key, value) for key, value in members if key.text}
-            for name, (key, value) in beside.items():
-                if isinstance(value, _Scalar):
-                    named = _named(name, key, value, beside, form, exists)
-                    if named is not None:
-                        yield named
-            for _, value in members:
-                yield from _references(value, form, exists)
-        case _List(items):
-            if (environment := _environment(items)) is not None:
-                yield from _references(environment, form, exists)
-            for item in items:
-                yield from _references(item, form, exists)
+def _references(document: _Node, form: Form, exists: Exists) -> Iterator[Reference]:
+    for node in _nodes(document):
+        match node:
+            case _Scalar(str() as text):
+                address = parse_address(text.strip())
+                if address is not None:
+                    yield _addressed(address, text, node.place)
+            case _Map(members):
+                yield from _beside_each_other(members, form, exists)
+            case _List(items):
+                yield from _beside_each_other(_environment(items), form, exists)
+
+
+def _nodes(document: _Node) -> Iterator[_Node]:
+    """Each node once, also one that many aliases of YAML stand for."""
+    seen: set[int] = set()
+    waiting: list[_Node] = [document]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        match node:
+            case _Map(members):
+                waiting += [value for _, value in members]
+            case _List(items):
+                waiting += items
+
+
+def _beside_each_other(
+    members: Iterable[tuple[_Scalar, _Node]], form: Form, exists: Exists
+) -> Iterator[Reference]:
+    beside = {_normal(key.text): (key, value) for key, value in members if key.text}
+    for name, (key, value) in beside.items():
+        if isinstance(value, _Scalar):
+            named = _named(name, key, value, beside, form, exists)
+            if named is not None:
+                yield named
 
 
 def _addressed(address: Address, text: str, place: Place) -> Reference:
@@ -219,7 +238,7 @@ def _revision_beside(
     stem = _TAILS.sub("", name)
     own = (f"{name}_revision", f"{stem}_revision", f"revision_of_{stem}")
     if name not in _DATASET_KEYS | _WEAK_DATASET_KEYS:
-        candidates = (*own, *_REVISION_KEYS, "model_revision")
+        candidates: tuple[str, ...] = (*own, *_REVISION_KEYS, "model_revision")
     else:  # beside a model the plain revision is the model's
         candidates = own if _MODEL_KEYS & beside.keys() else (*own, *_REVISION_KEYS)
     return next((beside[one] for one in candidates if one in beside), None)
@@ -242,9 +261,9 @@ def _revision_text(node: _Node) -> tuple[str | None, bool]:
     return text, not (text and re.search(r"\$\{|\$\(|\{\{|<\w+>|^\$\w", text))
 
 
-def _environment(items: Sequence[_Node]) -> _Map | None:
-    """A list of variables, `- name: …, value: …` or `- NAME=value`, as a mapping; None for another."""
-    members = []
+def _environment(items: Sequence[_Node]) -> list[tuple[_Scalar, _Node]]:
+    """The variables in a list of them, `- name: …, value: …` or `- NAME=value`."""
+    members: list[tuple[_Scalar, _Node]] = []
     for item in items:
         match item:
             case _Map(pairs):
@@ -255,7 +274,7 @@ def _environment(items: Sequence[_Node]) -> _Map | None:
             case _Scalar(str() as text) if re.match(r"[A-Z_][A-Z0-9_]*=", text):
                 key, _, rest = text.partition("=")
                 members.append((_Scalar(key, item.place), _Scalar(rest, item.place)))
-    return _Map(tuple(members)) if members else None
+    return members
 
 
 def _normal(key: str | None) -> str:
@@ -283,7 +302,9 @@ def _from_yaml(node: yaml.Node, known: dict[int, _Node], depth: int) -> _Node:
         case yaml.SequenceNode():
             made = _List(tuple(_from_yaml(item, known, depth + 1) for item in node.value))
         case yaml.MappingNode():
-            made = _Map(tuple(_yaml_members(node, known, depth)))
+            # the last of a name counts, so that what is taken over again and again does not pile up
+            members = {key.text: (key, value) for key, value in _yaml_members(node, known, depth)}
+            made = _Map(tuple(members.values()))
     known[id(node)] = made
     return made
 
