@@ -16,7 +16,7 @@ from hubaudit import model
 from hubaudit.errors import ReportUnusable
 from hubaudit.report.json import SCHEMA
 
-# The report on a commit of 5000 files with 3000 findings has 6 MB; this is far above and still fits memory.
+# The report on a commit of 5000 files with 3000 findings has 5 MB; fifty of them take 15 s and 1.4 GB.
 MOST_BYTES = 1 << 28
 # Whoever hands over something else than reports need not read of each of its lines.
 _MOST_ERRORS = 20
