@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from hubaudit.errors import FileUnavailable
 from hubaudit.formats.contents import Contents, Format
@@ -61,10 +62,35 @@ def compare_pairs(
 ) -> Iterator[Comparison]:
     """Each pair compared. What cannot be read makes a comparison that says so."""
     for pair in pairs:
-        with ExitStack() as opened:
-            pickles = [_pickle(files, known[path], opened) for path in pair.pickles]
-            safetensors = [_safetensors(files, known[path], opened) for path in pair.safetensors]
-            yield compare(pickles, safetensors, depth, run=run)
+        about = [known[path] for path in (*pair.pickles, *pair.safetensors)]
+        told = ", ".join(f"{one.file.path} {one.format} {one.how.value}" for one in about)
+        question = f"{len(pair.pickles)} pickles compared, {depth!r}: {told}"
+        answer = partial(_compared, files, pair, known, depth, run)
+        try:
+            yield files.memory.recall(question, [one.file for one in about], answer)
+        except _OfThisTime as error:
+            yield error.comparison
+
+
+class _OfThisTime(Exception):
+    """A comparison that does not tell of the content: a file of it could not be had."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        super().__init__()
+        self.comparison = comparison
+
+
+def _compared(
+    files: Files, pair: Pair, known: Mapping[str, Known], depth: Depth, run: Run
+) -> Comparison:
+    with ExitStack() as opened:
+        pickles = [_pickle(files, known[path], opened) for path in pair.pickles]
+        safetensors = [_safetensors(files, known[path], opened) for path in pair.safetensors]
+        found = compare(pickles, safetensors, depth, run=run)
+    was_read = all(known[path].table is not None for path in pair.pickles)
+    if not was_read or any(isinstance(part.source, _Missing) for part in (*pickles, *safetensors)):
+        raise _OfThisTime(found)
+    return found
 
 
 def _pickle(files: Files, known: Known, opened: ExitStack) -> Part:

@@ -13,6 +13,7 @@ from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.model import FileReport, Finding, GlobalUse, LoadRole, ReadHow, RepoFile, Unread
 from hubaudit.opening import Files
 from hubaudit.pvm.state import limits_of
+from hubaudit.remembering import Reading
 from hubaudit.rules.uses import judge
 from hubaudit.selection import reader_for
 from hubaudit.source import Source
@@ -52,9 +53,13 @@ def sniff_one(files: Files, file: RepoFile) -> FirstBytes:
     """Raises a HubError where not only this file cannot be had."""
     if file.size == 0:
         return FirstBytes(file, Format.EMPTY)
-    try:
+
+    def look() -> Format:
         with files.open_start(file) as source:
-            return FirstBytes(file, sniff(source.read(0, HEAD_SIZE), file.size))
+            return sniff(source.read(0, HEAD_SIZE), file.size)
+
+    try:
+        return FirstBytes(file, files.memory.recall("format", [file], look))
     except FileUnavailable as error:
         return FirstBytes(file, error)
 
@@ -77,18 +82,26 @@ def examine(
         return judged.unavailable(Format.DATA, first.found)
     file = first.file
     how = files.how(file, first.found, role)
-    try:
+    read = reader_for(file.path)
+
+    def look() -> Reading:
         with files.open(file, how) as source:
             whole = _is_had_whole(file, how)
             verified = matches_listing(file, source) if whole else None
             digest = file.sha256 or (sha256_of(source) if whole else None)
             # sniffed again: what was looked at first may not be the bytes that are here now
-            read = reader_for(file.path)
             contents = read(source, policy.max_archive_depth, limits_of(policy.max_opcodes))
             table = table_of(source, contents) if table_of is not None else None
+            return Reading(contents, verified, digest, table)
+
+    limits = f"{policy.max_archive_depth} deep, {policy.max_opcodes} opcodes"
+    also = "" if table_of is None else " and tensors"
+    question = f"contents{also}: {read.__name__}, {how.value}, {limits}"
+    try:
+        found = files.memory.recall(question, [file], look)
     except FileUnavailable as error:
         return judged.unavailable(first.found, error)
-    return judged.of(how, contents, verified, digest, table)
+    return judged.of(how, found.contents, found.verified, found.digest, found.table)
 
 
 def _is_had_whole(file: RepoFile, how: ReadHow) -> bool:

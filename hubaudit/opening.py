@@ -15,6 +15,7 @@ from hubaudit.errors import FileUnavailable, HubError, PathError
 from hubaudit.formats.contents import Format
 from hubaudit.hub.client import HubClient
 from hubaudit.model import Listing, LoadRole, ReadHow, RepoFile, RepoRef, Unread
+from hubaudit.remembering import NO_MEMORY, Memory
 from hubaudit.selection import how_to_read, promises_pickle
 from hubaudit.source import Source
 from hubaudit.source.local import LocalSource
@@ -32,6 +33,11 @@ class Files(Protocol):
     @property
     def most_sniffed(self) -> int:
         """Of how many files at most the first bytes are looked at. Of more, that is said."""
+        ...
+
+    @property
+    def memory(self) -> Memory:
+        """What is known of their content from before."""
         ...
 
     def open_start(self, file: RepoFile) -> AbstractContextManager[Source]:
@@ -82,6 +88,7 @@ class HubFiles:
     most_sniffed: int = (
         5000  # two requests each, of the 3000 an anonymous caller has in five minutes
     )
+    memory: Memory = NO_MEMORY
 
     def open_start(self, file: RepoFile) -> AbstractContextManager[Source]:
         weights = promises_pickle(file.path) or file.path.endswith(".safetensors")
@@ -113,6 +120,7 @@ class HubFiles:
 class LocalFiles:
     root: Path
     most_sniffed: int = sys.maxsize
+    memory: Memory = NO_MEMORY
 
     def list(self) -> Listing:
         if not self.root.exists():

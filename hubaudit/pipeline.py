@@ -40,6 +40,7 @@ from hubaudit.model import (
     Verdict,
 )
 from hubaudit.opening import Fetch, Files, HubFiles, LocalFiles, reading_threads
+from hubaudit.remembering import NO_MEMORY, Memory
 from hubaudit.rules.names import catalogue_digest
 from hubaudit.selection import promises_pickle
 from hubaudit.tensors.compare import gap
@@ -105,8 +106,25 @@ def audit_on(
     repo = hub.pin(target)
     listener(Pinned(repo))
     listing = hub.list_files(repo)
-    settings = _Settings(policy, load, depth)
-    return _Audit(HubFiles(hub, repo, fetch), listing, settings, listener).run()
+    return audit_listing(
+        hub, listing, policy=policy, listener=listener, fetch=fetch, load=load, depth=depth
+    )
+
+
+def audit_listing(
+    hub: HubClient,
+    listing: Listing,
+    *,
+    policy: Policy = DEFAULT_POLICY,
+    listener: Listener = ignore,
+    fetch: Fetch = "auto",
+    load: LoadOptions = _DEFAULT_LOAD,
+    depth: Depth = Sampling(),  # noqa: B008 -- frozen
+    memory: Memory = NO_MEMORY,
+) -> RepoReport:
+    """Steps 3 to 9 for a commit that is listed. Content that `memory` knows is not read again."""
+    files = HubFiles(hub, listing.repo, fetch, memory=memory)
+    return _Audit(files, listing, _Settings(policy, load, depth), listener).run()
 
 
 def scan(
@@ -329,9 +347,13 @@ class _Audit:
 
 def _whole(files: Files, file: RepoFile) -> bytes | None:
     """A small document; None if it cannot be had, which its own entry in the report says."""
-    try:
+
+    def look() -> bytes:
         with files.open_start(file) as source:
             return source.read(0, file.size)
+
+    try:
+        return files.memory.recall("whole", [file], look)
     except FileUnavailable:
         return None
 
