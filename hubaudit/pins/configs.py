@@ -34,14 +34,9 @@ _DATASET_KEYS = frozenset("dataset_id dataset_name dataset_repo_id dataset_repo 
 # These name something else as often: only with a revision beside them.
 _WEAK_MODEL_KEYS = frozenset(("model", "model_name", "tokenizer", "tokenizer_name", "model_path"))
 _WEAK_DATASET_KEYS = frozenset(("dataset", "dataset_path"))
-_REVISION_KEYS = (
-    "revision",
-    "commit_hash",
-    "commit_sha",
-    "hf_revision",
-    "repo_revision",
-    "commit",
-    "sha",
+# The hash goes first: beside it a `revision` says which branch it was found on, as in hubaudit's own reports.
+_REVISION_KEYS = tuple(
+    "commit_hash commit_sha revision hf_revision repo_revision commit sha".split()
 )
 _TAILS = re.compile(r"(?:_name_or_path|_repo_id|_repo|_id|_name|_path)$")
 # org/name has no such end; a path on this machine often has.

@@ -68,10 +68,9 @@ def paste(reference: Reference, commit: str) -> str:
 
 
 def _lines(path: str, reference: Reference, commits: Commits) -> Iterator[str]:
-    what = reference.repo_id or "something"
-    if reference.repo_type != "model":
-        what = f"{reference.repo_type}s/{what}"
-    said = f"{reference.via} loads {what}: {reference.why}"
+    kind = "" if reference.repo_type == "model" else f"{reference.repo_type}s/"
+    what = f" loads {kind}{reference.repo_id}" if reference.repo_id else ""
+    said = f"{reference.via}{what}: {reference.why}"
     word = {State.UNPINNED: "not pinned", State.UNKNOWN: "cannot be told"}.get(
         reference.state, reference.state.value
     )

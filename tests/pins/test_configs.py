@@ -108,6 +108,12 @@ def test_the_revision_stands_beside_the_repository(beside: str) -> None:
     assert told(".toml", f'model_id = "org/m"\n{beside} = "{SHA}"') == [("org/m", "pinned")]
 
 
+def test_a_hash_beside_the_branch_that_it_was_found_on_pins() -> None:
+    report = {"repo_id": "org/m", "revision": "main", "commit_hash": SHA}
+    assert told(".json", json.dumps(report)) == [("org/m", "pinned")]
+    assert told(".json", json.dumps(report | {"commit_hash": None})) == [("org/m", "unpinned")]
+
+
 def test_a_hash_of_digits_only_is_no_number() -> None:
     digits = "0123456789" * 4
     assert told(".yaml", f"model_id: org/m\nrevision: {digits}") == [("org/m", "pinned")]
