@@ -14,6 +14,7 @@ from hubaudit.rules.meanings import (
     Outcome,
     Reader,
     attribute,
+    class_made_by,
     module,
     type_of,
 )
@@ -29,6 +30,8 @@ def get_attribute(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
         case (owner, name, *_):
             text = reader.see(name)
             found = attribute(reader.see(owner), text) if isinstance(text, str) else None
+            if found is not None and class_made_by(found) is not None:
+                return Outcome((), found)  # its class is named already
             return None if found is None else Outcome((Effect(found, Use.NAMED),), found)
         case _:
             return None

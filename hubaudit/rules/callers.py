@@ -10,14 +10,16 @@ from hubaudit.rules.meanings import (
     NOBODY_KNOWS,
     NOTHING,
     Arguments,
+    Bound,
     Effect,
     Instance,
     Meaning,
     Outcome,
     Reader,
     bind,
+    class_made_by,
 )
-from hubaudit.rules.names import Use
+from hubaudit.rules.names import Use, canonical
 
 # Calls that `map`, `reduce` and their like make of constants, and that are followed one by one.
 _MOST_ITEMS = 16
@@ -31,7 +33,8 @@ def partial(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
         return None
     function = reader.see(args[0])
     if isinstance(function, Global):
-        return Outcome((Effect(function, Use.NAMED),), bind(function, args[1:]))
+        named = () if class_made_by(function) else (Effect(function, Use.NAMED),)
+        return Outcome(named, bind(function, args[1:]))
     if function is NOBODY_KNOWS or isinstance(function, values.PersistentId | values.Unknown):
         return None
     return Outcome((), bind(function, args[1:]))
@@ -186,6 +189,32 @@ def same(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
 def compute(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     """Arithmetic, comparisons and the like: of constants they only compute, slowly if these are large."""
     return NOTHING if all(_is_plain(reader.see(value)) for value in args) else None
+
+
+def either(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`or_(int, str)` is the type `int | str`, as `types.UnionType` is pickled (Lib/copyreg.py, 3.13)."""
+    if len(args) == 2 and all(_is_type(reader.see(value)) for value in args):
+        return Outcome((), Instance(Global("operator", "or_")))
+    return compute(args, reader)
+
+
+def _is_type(value: Meaning) -> bool:
+    match value:
+        case Global(module=module, name=name):
+            return canonical(module, name)[0] in _OF_TYPES
+        case Instance(maker):
+            is_type = canonical(maker.module, maker.name)[0] in _OF_TYPES
+            return is_type or maker == Global("operator", "or_")
+        case Bound(function=function):  # `list[str]`
+            return _is_type(function)
+        case _:
+            return value is None
+
+
+# Modules whose types are combined as those of annotations: their metaclasses have no `|` of their own.
+_OF_TYPES = frozenset(
+    "builtins collections collections.abc datetime decimal fractions numpy pathlib types typing uuid".split()
+)
 
 
 def _is_plain(value: Meaning, depth: int = 2) -> bool:

@@ -34,7 +34,8 @@ _SAME = {
     "pyspark.cloudpickle.cloudpickle": "cloudpickle.cloudpickle",
 }
 
-_SKLEARN_NEW_OBJECT = (
+_CYTHON_NEW_OBJECT = (
+    "hdbscan.dist_metrics",
     "sklearn.metrics._dist_metrics",
     "sklearn.neighbors._ball_tree",
     "sklearn.neighbors._dist_metrics",
@@ -66,6 +67,7 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
             for place, names in callers.COMPUTES.items()
             for name in names
         },
+        ("operator", "or_"): callers.either,
         # call another one
         ("functools", "partial"): callers.partial,
         ("types", "MethodType"): callers.partial,
@@ -124,7 +126,7 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         ("numpy.random._pickle", "__randomstate_ctor"): loaders.generator,
         ("torch._tensor", "_rebuild_from_type"): loaders.rebuild_from_type,
         ("torch._tensor", "_rebuild_from_type_v2"): loaders.rebuild_from_type,
-        # pandas makes an index by `_new_Index(cls, data)`, scikit-learn's Cython classes by `newObj(cls)`
+        # pandas makes an index by `_new_Index(cls, data)`, others' Cython classes by `newObj(cls)`
         ("pandas.core.index", "_new_Index"): loaders.CONSTRUCTS_FIRST,
         ("pandas.core.indexes.base", "_new_Index"): loaders.CONSTRUCTS_FIRST,
         ("pandas.core.indexes.datetimes", "_new_DatetimeIndex"): loaders.CONSTRUCTS_FIRST,
@@ -133,7 +135,9 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         ("pandas.core.indexes.timedeltas", "_new_TimedeltaIndex"): loaders.CONSTRUCTS_FIRST,
         ("pandas.indexes.base", "_new_Index"): loaders.CONSTRUCTS_FIRST,
         ("pandas.tseries.index", "_new_DatetimeIndex"): loaders.CONSTRUCTS_FIRST,
-        **{(place, "newObj"): loaders.CONSTRUCTS_FIRST for place in _SKLEARN_NEW_OBJECT},
+        **{(place, "newObj"): loaders.CONSTRUCTS_FIRST for place in _CYTHON_NEW_OBJECT},
+        ("dateutil.tz._tzfile", "_unpickle"): loaders.CONSTRUCTS_FIRST,
+        ("dateutil.tz.tz", "tzfile"): loaders.zone_of_no_file,
         # load another pickle
         ("torch.storage", "_load_from_bytes"): loaders.nested_pickle,
         ("pickle", "loads"): loaders.nested_pickle,

@@ -15,7 +15,7 @@ from hubaudit.pvm.state import Limits
 from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Skipped, Trace, Value
 from hubaudit.rules.attributes import if_dangerous, item, on_some_object
 from hubaudit.rules.detours import detour_of
-from hubaudit.rules.gadgets import is_scipys_own, only_makes, runs_its_state
+from hubaudit.rules.gadgets import is_its_own, only_makes, runs_its_state
 from hubaudit.rules.meanings import (
     NOBODY_KNOWS,
     Arguments,
@@ -30,6 +30,7 @@ from hubaudit.rules.meanings import (
     Outcome,
     attribute,
     bind,
+    class_made_by,
 )
 from hubaudit.rules.names import Use
 from hubaudit.source.memory import MemorySource
@@ -87,7 +88,7 @@ class Follower:
         # all by id: a trace keeps its calls
         self._meanings: dict[int, Meaning] = {}
         self._hooks: dict[int, list[_Hook]] = {}
-        self._own_states: dict[int, bool] = {}
+        self._own_states: dict[tuple[int, Global], bool] = {}
         self._scanned: dict[int, _Scanned] = {}
         self._steps_left = _MOST_STEPS
         self._nested = 0
@@ -174,6 +175,9 @@ class Follower:
                 return Outcome()
 
     def _call_name(self, name: Global, args: Arguments, use: Use) -> Outcome:
+        made = self._made_by(name, args)
+        if made is not None:
+            return made
         detour = detour_of(name)
         if detour is not None:
             use = Use.CALLED  # of these, `__new__` does what a call does
@@ -185,6 +189,20 @@ class Follower:
         value = Instance(name) if found.value is NOBODY_KNOWS else found.value
         judged = Judged.BY_ARGUMENT if found.settled else Judged.BY_ROW
         return Outcome((Effect(name, use, judged), *found.effects), value)
+
+    def _made_by(self, name: Global, args: Arguments) -> Outcome | None:
+        """`X.__new__(X, …)` constructs X, as NEWOBJ does; so `copyreg` has it done below protocol 4.
+
+        Of another class than its own, `X.__new__` makes that one, by what X does.
+        """
+        owner = class_made_by(name)
+        made = self.see(args[0]) if owner is not None and args else None
+        if owner is None or not isinstance(made, Global):
+            return None
+        both = dict.fromkeys((owner, made))
+        outcomes = [self.perform(cls, None, Use.CONSTRUCTED) for cls in both]
+        effects = tuple(effect for outcome in outcomes for effect in outcome.effects)
+        return Outcome(effects, Instance(made))
 
     def _get_attributes(self, getter: Getter, args: Arguments) -> Outcome:
         owner = self.see(args[0]) if args else NOBODY_KNOWS
@@ -247,9 +265,10 @@ class Follower:
             yield from ((call, effect) for effect in self.perform(self.see(value), None).effects)
 
     def _run_state(self, maker: Global, state: Value) -> Effect:
-        known = self._own_states.get(id(state))
+        judged = id(state), maker
+        known = self._own_states.get(judged)
         if known is None:
-            known = self._own_states[id(state)] = is_scipys_own(state)
+            known = self._own_states[judged] = is_its_own(maker, state)
         if known:
             return Effect(maker, Use.CONSTRUCTED, Judged.BY_ARGUMENT)
         return Effect(maker, Use.CALLED)
@@ -261,8 +280,8 @@ class Follower:
                 held = self.see(function)
                 told = isinstance(keywords, Mapping) and not keywords.flat
                 # with keywords, a methodcaller is pickled as a partial of its class
-                told = told or keywords is None or (isinstance(held, Global) and only_makes(held))
-                if isinstance(held, Global):
+                told = told or keywords is None or (isinstance(held, Global) and _takes_any(held))
+                if isinstance(held, Global) and class_made_by(held) is None:
                     yield call, Effect(held, Use.NAMED)
                 bound = args if told and isinstance(args, tuple) else None
                 self._meanings[id(call.function)] = bind(held, bound, call)
@@ -309,6 +328,11 @@ class Follower:
         target = self.see(call.function)
         if isinstance(target, Global):
             yield call, Effect(target, Use.CALLED)
+
+
+def _takes_any(held: Global) -> bool:
+    """Whether keywords do not change what is known of a call of it."""
+    return only_makes(held) or class_made_by(held) is not None
 
 
 def _cost(outcome: Outcome) -> int:

@@ -88,12 +88,21 @@ def runs_its_state(name: Global) -> bool:
     `rv_generic.__setstate__` runs exec over `_parse_arg_template` (scipy 1.17, 1.11 and 1.7,
     scipy/stats/_distn_infrastructure.py).
     """
+    return _is_distribution(name) or _is_of_a_formula(name)
+
+
+def _is_distribution(name: Global) -> bool:
     return name.module.startswith("scipy.stats.") and (
         name.name.endswith("_gen") or name.name in _DISTRIBUTIONS
     )
 
 
-def is_scipys_own(state: Value) -> bool:
+def is_its_own(maker: Global, state: Value) -> bool:
+    """Whether the library itself wrote the state of a class that runs it."""
+    return _is_scipys_own(state) if _is_distribution(maker) else _is_plain_formula(state)
+
+
+def _is_scipys_own(state: Value) -> bool:
     """Whether scipy itself wrote it: its template filled in, or the two values of scipy before 1.6."""
     match state:
         case values.Mapping():
@@ -127,3 +136,63 @@ def _texts(state: values.Mapping) -> list[str] | None:
                 return None
             found.append(value)
     return found
+
+
+# --- statsmodels' data of a formula -------------------------------------------------------------
+
+_FORMULA_DATA = ("ModelData", "PandasData", "PatsyData", "FormulaicData")
+# Keys by which `ModelData.__setstate__` evaluates `formula` again (statsmodels 0.15 and 0.14,
+# statsmodels/base/data.py), by patsy or formulaic: each term is Python.
+_RESTORES = ("restore_model_spec", "restore_design_info")
+# Functions that compute with columns, by the documentation of patsy 1.0 and formulaic 1.2.
+_OF_COLUMNS = frozenset(
+    "C I Q Treatment Sum Poly Helmert Diff bs cr cc te center standardize scale poly lag log exp "
+    "np.log np.log2 np.log10 np.log1p np.exp np.expm1 np.sqrt np.abs np.square np.power np.sin np.cos "
+    "np.tanh np.maximum np.minimum np.where".split()
+)
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)|(?P<constant>\d+(?:\.\d*)?(?!\w)|\"[^\"\\\n]*\"|'[^'\\\n]*')"
+    r"|(?P<sign>[-+*/:^~|%,=()]))\s*"
+)
+_LONGEST_FORMULA = 4000  # characters
+
+
+def _is_of_a_formula(name: Global) -> bool:
+    return name.module == "statsmodels.base.data" and name.name in _FORMULA_DATA
+
+
+def _is_plain_formula(state: Value) -> bool:
+    """Whether the formula of the state, if it is evaluated, has columns and functions of columns only."""
+    if not isinstance(state, values.Mapping) or len(state.flat) > _MOST_ATTRIBUTES:
+        return False
+    pairs = list(state.pairs())
+    if not all(isinstance(key, str) for key, _ in pairs):
+        return False
+    if not any(key in _RESTORES for key, _ in pairs):
+        return True
+    formulas = [value for key, value in pairs if key == "formula"]
+    return all(isinstance(one, str) and _is_harmless(one) for one in formulas)
+
+
+def _is_harmless(formula: str) -> bool:
+    """Whether it calls functions of columns only, and takes no attributes or items."""
+    at, before = 0, ""
+    while at < len(formula) <= _LONGEST_FORMULA:
+        token = _TOKEN.match(formula, at)
+        if token is None:
+            return False
+        text = token[0].strip()
+        is_name = token["name"] is not None
+        if is_name and "." in text and text not in _OF_COLUMNS:
+            return False
+        if not is_name and token["sign"] is None and _is_operand(before):
+            return False  # a text behind a name is its prefix
+        if text == "(" and _is_operand(before) and before not in _OF_COLUMNS:
+            return False
+        at, before = token.end(), text
+    return at == len(formula)
+
+
+def _is_operand(text: str) -> bool:
+    """Whether what stands there has a value, which a parenthesis behind it would call."""
+    return text == ")" or text[:1].isidentifier() or text[:1] in {*"0123456789\"'"}

@@ -137,6 +137,15 @@ def new_object(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     return reader.perform(found, args[1:], Use.CONSTRUCTED)
 
 
+def zone_of_no_file(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`tzfile(None, name)` of dateutil opens nothing."""
+    match [reader.see(value) for value in args]:
+        case [None, str() | None]:
+            return NOTHING
+        case _:
+            return None
+
+
 def rebuild_from_type(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     """`_rebuild_from_type_v2(func, type, args, state)` of torch/_tensor.py calls `func(*args)`."""
     match args:

@@ -128,6 +128,12 @@ def _origin(owner: Meaning) -> Global | None:
             return None if kind is None else Global("builtins", kind)
 
 
+def class_made_by(name: Global) -> Global | None:
+    """The class whose `__new__` this is, or None if it is something else."""
+    owner, _, method = name.name.rpartition(".")
+    return Global(name.module, owner) if owner and method == "__new__" else None
+
+
 def type_of(value: Meaning) -> Global | None:
     """`type(value)`, or None if nobody can tell."""
     if isinstance(value, Global):
