@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from hubaudit.config import Policy
-from hubaudit.errors import FileUnavailable
+from hubaudit.errors import FileUnavailable, RevisionMissing
 from hubaudit.formats.contents import Format
 from hubaudit.hub.client import HubClient
 from hubaudit.model import (
@@ -112,8 +112,8 @@ def replaced(
         sources = (hub.open_range(before[0], _listed(was)), hub.open_range(after[0], _listed(file)))
         try:
             seen = compared(file.path, Format(file.format), *sources, policy)
-        except FileUnavailable:
-            continue
+        except (FileUnavailable, RevisionMissing):
+            continue  # the old commit may be gone
         if seen is not None:
             found[file.path] = seen
     return found

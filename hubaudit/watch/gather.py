@@ -16,8 +16,9 @@ from hubaudit.loadpath import LoadOptions
 from hubaudit.model import RepoRef, RepoType, Target
 from hubaudit.pipeline import audit_on
 from hubaudit.report.escape import encodable
-from hubaudit.watch.contents import content_of, rescanned
-from hubaudit.watch.repository import Move
+from hubaudit.watch.changes import Change, Move, Replaced, changes
+from hubaudit.watch.contents import content_of, replaced, rescanned
+from hubaudit.watch.repository import recreated
 from hubaudit.watch.state import Content, Identity, Presence, RefState, State
 
 HISTORY = 1000  # commits of one request; only a handful of repositories have more
@@ -77,6 +78,25 @@ def observe(
         ancestors=past or hub.history(repo, HISTORY).commits,
         content=content,
     )
+
+
+def changes_between(
+    hub: HubClient, before: State, after: State, policy: Policy = DEFAULT_POLICY
+) -> tuple[Change, ...]:
+    """What changed, worst first, with what only the Hub can tell: the ways of refs, and replaced bytes.
+
+    Nothing is asked for where nothing changed. Raises a HubError.
+    """
+    if after.presence is not Presence.PRESENT or recreated(before, after):
+        return changes(before, after)
+    old, new = (
+        RepoRef(after.repo_id, after.repo_type, None, one.commit, hub.endpoint)
+        for one in (before, after)
+    )
+    bytes_: dict[str, Replaced] = {}
+    if before.content is not None and after.content is not None and old != new:
+        bytes_ = replaced(hub, (old, before.content), (new, after.content), policy)
+    return changes(before, after, moves=moves(hub, new, before, after), replaced=bytes_)
 
 
 def standing(

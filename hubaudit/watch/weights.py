@@ -81,10 +81,14 @@ def _of_pair(
     replaced: Mapping[str, Replaced],
 ) -> Change:
     paths = tuple(sorted(moved))
-    told = _tensors([files[path] for path in paths], replaced)
+    one_side = [
+        path for path in paths if path in pair.safetensors
+    ] or paths  # not each tensor twice
+    told = _tensors([files[path] for path in one_side], replaced)
     was = next((one for one in before.siblings if _same_pair(one, pair)), None)
     agreement = _agreement(was, pair)
-    severities = (*told.severities, Severity.HIGH if pair.result == "differs" else None)
+    differ = Severity.HIGH if pair.result == "differs" else None
+    severities = (*_severities([files[path] for path in paths]), differ)
     told = _Told(f"{told.said}; {agreement}", told.detail, severities)
     pickles = not moved.isdisjoint(pair.pickles)
     twins = not moved.isdisjoint(pair.safetensors)
@@ -126,7 +130,7 @@ def _shapes_differ(old: Tensors | None, new: Tensors | None) -> bool:
 def _tensors(
     files: Sequence[tuple[FileState, FileState]], replaced: Mapping[str, Replaced]
 ) -> _Told:
-    severities = tuple(new.worst for old, new in files if new.worst != old.worst)
+    severities = _severities(files)
     known = [(old.tensors, new.tensors) for old, new in files]
     if any(old is None or new is None for old, new in known):
         return _Told("which tensors they hold is not known", (), severities)
@@ -144,6 +148,10 @@ def _tensors(
         differing = sum(one.differing for one in seen)
         said += f", {differing} of the {looked_at} looked at with other bytes"
     return _Told(said, tuple(_rows(known)), severities)
+
+
+def _severities(files: Sequence[tuple[FileState, FileState]]) -> tuple[Severity | None, ...]:
+    return tuple(new.worst for old, new in files if new.worst != old.worst)
 
 
 def _rows(known: Sequence[tuple[Tensors | None, Tensors | None]]) -> Iterator[str]:
