@@ -99,6 +99,14 @@ def of_pickled(value: Value, depth: int = 8) -> Dtype | None:
             how="REDUCE", function=Global(module="numpy", name="dtype"), args=(str() as text, *_)
         ):
             base = _of_text(text)
+        case Call(
+            how="REDUCE",
+            function=Global(module="numpy._core._internal", name="_convert_to_stringdtype_kwargs"),
+            state=(),
+        ):
+            return (
+                OBJECT  # numpy.dtypes.StringDType: `hasobject` is true of it, so joblib pickles it
+            )
         case _:
             return None
     if base is None or depth == 0 or len(value.state) > 1:

@@ -259,3 +259,11 @@ def test_where_that_dtype_may_be_numpys_what_pickle_load_does_next_is_judged() -
     hidden = b"0h\x04\x8c\x06system\x93\x8c\x04true\x85R"
     fourth = ("SHORT_BINUNICODE", "numpy"), "MEMOIZE", "POP", ("SHORT_BINUNICODE", "os")
     assert SYSTEM in imports(behind_four(fourth, hidden))
+
+
+def test_an_array_of_numpys_strings_is_a_pickle() -> None:
+    kwargs = ("GLOBAL", "numpy._core._internal", "_convert_to_stringdtype_kwargs")
+    dtype = kwargs, ("BININT", 1), "TUPLE1", "REDUCE"
+    contents = whole(dtype, (1,), PAYLOAD)
+    assert not contents.gaps
+    assert SYSTEM in imports(contents)
