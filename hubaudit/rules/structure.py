@@ -13,11 +13,12 @@ from hubaudit.rules.base import Evidence, Rule, unless_never_loaded
 
 _PICKLES = frozenset({Format.PICKLE, Format.TORCH_ZIP, Format.TORCH_LEGACY, Format.TORCHSCRIPT})
 
-# Suffixes that promise another format, so that people and scanners pass over what is behind them.
+# Suffixes that promise another format, so that people and scanners pass over what is behind them. `.model`
+# is none: it is sentencepiece's, but gensim's `save` gives it to pickles, too, by its own documentation.
 _PROMISES = frozenset(
     ".safetensors .json .jsonl .md .txt .yaml .yml .toml .csv .tsv .gguf .onnx .h5 .hdf5 .keras .tflite "
     ".pb .msgpack .parquet .arrow .py .ipynb .html .xml .png .jpg .jpeg .gif .webp .svg .pdf .mp3 .wav "
-    ".flac .ogg .mp4 .vocab .merges .model .spm .lock .cfg .ini .gitattributes".split()
+    ".flac .ogg .mp4 .vocab .merges .spm .lock .cfg .ini .gitattributes".split()
 )
 
 

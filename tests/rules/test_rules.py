@@ -152,7 +152,9 @@ def test_a_pickle_by_the_name_of_another_format_is_high(name: str) -> None:
     assert only("wrong-extension", seen).severity is Severity.HIGH
 
 
-@pytest.mark.parametrize("name", ["model.bin", "model.pt", "weights", "model.safetensors.pkl"])
+@pytest.mark.parametrize(
+    "name", ["model.bin", "model.pt", "weights", "model.safetensors.pkl", "word2vec.model"]
+)
 def test_a_pickle_by_its_own_name_or_none_is_not(name: str) -> None:
     seen = evidence("NONE", "STOP", file=replace(FILE, path=name))
     assert not findings("wrong-extension", seen)
