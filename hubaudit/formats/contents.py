@@ -76,6 +76,7 @@ class OddityKind(StrEnum):
     SEVERAL = "several"  # archives of torch one after the other
     HIDDEN = "hidden"  # a member that some readers do not see
     LEADS_OUT = "leads-out"  # a name or link out of the folder that it is unpacked in
+    OWN_PATH = "own-path"  # an absolute name, of the archive itself
     EXPANSION = "expansion"  # it unpacks to more than is read
     TORCHSCRIPT_CODE = "torchscript-code"
     PACKAGE_CODE = "package-code"  # Python, in an archive of torch.package

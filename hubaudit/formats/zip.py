@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 from hubaudit.formats.buried import read_unasked
 from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind, Trailing, together
-from hubaudit.formats.paths import leads_out, link_leads_out
+from hubaudit.formats.paths import is_path_of_zip, leads_out, link_leads_out
 from hubaudit.formats.place import MAX_HELD, Budget, Place, too_deep
 from hubaudit.formats.plausible import imports_plausibly
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
@@ -325,7 +325,10 @@ class _Walk:
             self._parts.append(Contents(Format.ZIP, trailing=(trailing,)))
 
     def _judge_path(self, entry: Entry, path: str) -> None:
-        if leads_out(entry.path) or leads_out(entry.unicode_name.decode("utf-8", "replace")):
+        if len(self._index.entries) == 1 and is_path_of_zip(entry.path):
+            said = "its only member is called by the archive's own path, as by pandas 1.3"
+            self._odd(OddityKind.OWN_PATH, path, None, said)
+        elif leads_out(entry.path) or leads_out(entry.unicode_name.decode("utf-8", "replace")):
             said = "its path leads out of the folder that it is unpacked in"
             self._odd(OddityKind.LEADS_OUT, path, None, said)
 

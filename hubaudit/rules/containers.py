@@ -51,6 +51,8 @@ def _told(odd: Oddity) -> tuple[Severity, str]:
             return Severity.HIGH, f"a member that some loaders do not see: {odd.detail}"
         case OddityKind.LEADS_OUT | OddityKind.EXPANSION:
             return Severity.MEDIUM, odd.detail
+        case OddityKind.OWN_PATH:
+            return Severity.LOW, odd.detail
         case OddityKind.TORCHSCRIPT_CODE:
             return Severity.INFO, f"{odd.detail} of TorchScript code, which is not read"
         case OddityKind.PACKAGE_CODE:
@@ -86,7 +88,7 @@ PATH_TRAVERSAL = Rule(
     advice="Do not unpack this archive with a tool that follows such paths.",
     worst=Severity.MEDIUM,
     references=("CWE-22", "CWE-59", "AML.T0010.003", "LLM03:2025"),
-    check=_of(OddityKind.LEADS_OUT),
+    check=_of(OddityKind.LEADS_OUT, OddityKind.OWN_PATH),
 )
 
 EXPANSION = Rule(

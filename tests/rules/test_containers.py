@@ -99,3 +99,23 @@ def test_of_many_findings_of_one_rule_the_rest_is_counted() -> None:
     found = judged(replace(contents, oddities=(odd,) * 1021))
     assert len(found) == 21
     assert found[-1].message == "1,001 more of this kind"
+
+
+@pytest.mark.parametrize(
+    ("name", "severity"),
+    [
+        ("/home/me/frame.pkl.zip", Severity.LOW),
+        ("C:\\Users\\me\\frame.pkl.zip", Severity.LOW),
+        ("/home/me/../frame.pkl.zip", Severity.MEDIUM),
+        ("/home/me/.bashrc", Severity.MEDIUM),
+        ("../frame.pkl.zip", Severity.MEDIUM),
+    ],
+)
+def test_a_member_called_by_its_archives_own_path_is_what_old_pandas_wrote(
+    name: str, severity: Severity
+) -> None:
+    """pandas 1.3 and before: `to_pickle("/home/me/frame.pkl.zip")`."""
+    (found,) = findings(archive([Member(name)]))
+    assert (found.rule, found.severity) == ("path-traversal", severity)
+    two = findings(archive([Member(name), Member("other")]))
+    assert [(one.rule, one.severity) for one in two] == [("path-traversal", Severity.MEDIUM)]
