@@ -10,13 +10,10 @@ from typing import assert_never
 from rich.console import Console
 from rich.text import Text
 
-from hubaudit.formats.contents import Format
 from hubaudit.model import (
     Comparison,
-    FileReport,
     Finding,
     Opinion,
-    ReadHow,
     RepoRef,
     RepoReport,
     Severity,
@@ -25,13 +22,13 @@ from hubaudit.model import (
 )
 from hubaudit.report import compared
 from hubaudit.report.advice import advice_for
+from hubaudit.report.coverage import coverage_text
 from hubaudit.report.escape import clipped, clipped_middle, visible
 from hubaudit.report.opinions import TITLE, heard
 from hubaudit.report.order import Heap, heaps
 from hubaudit.report.page import Page
 from hubaudit.report.pin import pin
 from hubaudit.report.words import count, size
-from hubaudit.selection import can_execute
 from hubaudit.verdict import IF_LOADED
 
 SHORT_COMMIT = 12  # what git itself abbreviates to in large repositories; the pin has all 40
@@ -71,7 +68,7 @@ def render(report: RepoReport, page: Page) -> str:
     _put_opinions(paper, report.opinions, page)
     paper.gap()
     if report.files or report.unread:
-        paper.put(Text(_coverage(report)))
+        paper.put(Text(coverage_text(report)))
     if report.load is not None and report.load.bases:
         paper.put(Text(_bases(report.load.bases, page)))
     if report.cost is not None:
@@ -272,22 +269,6 @@ def _put_details(paper: _Paper, lines: Sequence[str], page: Page) -> None:
         paper.put(Text(f"and {len(lines) - len(shown)} more", "dim"), INDENT * 2)
 
 
-def _coverage(report: RepoReport) -> str:
-    """How much of what can execute was read. What stands in `unread` was not, or not to its end."""
-    unread = {entry.path for entry in report.unread}
-    can = {file.path: file.size for file in report.files if _can_execute(file)}
-    whole = can.keys() - unread
-    said = f"Read {len(whole)} of {count(len(can.keys() | unread), 'file')} that can execute"
-    if whole:
-        said += f", {size(sum(can[path] for path in whole))}"
-    others = [file for file in report.files if file.path not in can.keys() | unread]
-    if len(others) == 1:
-        said += "; 1 other by its first bytes"
-    elif others:
-        said += f"; {len(others)} others by their first bytes"
-    return f"{said}."
-
-
 def _bases(bases: Sequence[str], page: Page) -> str:
     """What else a load would open, and nobody has looked at here."""
     shown = ", ".join(clipped_middle(base, PLACE_CHARS) for base in bases[: page.entries])
@@ -295,13 +276,6 @@ def _bases(bases: Sequence[str], page: Page) -> str:
     return (
         f"A load would also open: {shown}{f' and {more} more' if more else ''}. Audit these, too."
     )
-
-
-def _can_execute(file: FileReport) -> bool:
-    try:
-        return can_execute(file.path, Format(file.format))
-    except ValueError:  # a stored report may name a format of a newer version
-        return file.read in {ReadHow.CACHE, ReadHow.RANGE, ReadHow.LOCAL}
 
 
 def _put_what_now(paper: _Paper, report: RepoReport) -> None:
