@@ -131,7 +131,7 @@ def _parsed(text: str) -> dict[str, Value] | None:
     if not isinstance(found, dict):
         return None
     try:
-        return dict(_flat(found, "", _DEPTH))
+        return dict(_flat(found, "", _DEPTH)) if found else {}
     except RecursionError:
         return None
 
