@@ -16,7 +16,7 @@ from hubaudit.errors import UsageError
 
 DRIFT = 4
 
-FormatName = Literal["text", "json", "jsonl", "markdown", "sarif", "junit", "github"]
+FormatName = Literal["text", "json", "jsonl", "markdown", "html", "sarif", "junit", "github"]
 
 _Target = Annotated[
     str,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.resources import files
 from textwrap import wrap
 from typing import Any
 
 from hubaudit.model import Confidence, Finding, RepoRef, RepoReport, Severity, Verdict
-from hubaudit.report import github, junit, sarif
+from hubaudit.report import github, html, junit, sarif
 from hubaudit.report.escape import encodable, visible
 from hubaudit.report.json import printable
 from hubaudit.report.markdown import code
@@ -81,6 +82,13 @@ def as_dict(one: Difference) -> dict[str, Any]:
     }
 
 
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) that `as_dict` follows, as the package ships it."""
+    text = files("hubaudit.report").joinpath("changes.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
 def change_dict(change: Change) -> dict[str, Any]:
     """One change as JSON has it. Lone surrogates of repository text are written out."""
     return {
@@ -109,6 +117,7 @@ CHANGES: dict[str, Callable[[Difference, Page], str]] = {
     "json": render_json,
     "jsonl": render_jsonl,
     "markdown": render_markdown,
+    "html": _through(html.render),
     "sarif": _through(sarif.render),
     "junit": _through(junit.render),
     "github": _through(github.render),

@@ -9,9 +9,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from huggingface_hub import constants
+from jsonschema import Draft202012Validator
 
 from hubaudit.demo.hub import HubRepo, StandInHub
 from hubaudit.demo.repos import demo_repos
+from hubaudit.report.changes import CHANGES, schema
 from tests.cli.conftest import Ran
 
 Run = Callable[..., Ran]
@@ -114,12 +116,13 @@ def test_json_says_all_of_it(repo: HubRepo, diff: Run) -> None:
         "medium",
         ["modeling.py"],
     )
+    Draft202012Validator(schema()).validate(found)
     line = diff(f"org/model@{first}", "-f", "jsonl").out
     assert line.count("\n") == 1
     assert json.loads(line) == found
 
 
-@pytest.mark.parametrize("form", ["text", "json", "jsonl", "markdown", "sarif", "junit", "github"])
+@pytest.mark.parametrize("form", sorted(CHANGES))
 def test_hostile_text_is_harmless_in_every_format(repo: HubRepo, diff: Run, form: str) -> None:
     first = repo.sha
     evil = "\x1b[2Jx```\n`<b>` ##[error] ::error::\u202e"
