@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from hubaudit.watch.files import file_changes
+from hubaudit.watch.files import collapsed, file_changes
 from hubaudit.watch.kinds import LEAST, Change, Kind, is_drift, report_order
 from hubaudit.watch.repository import (
     Move,
@@ -52,7 +52,7 @@ def _changes(
         yield from ref_changes(before, after, moves)
     found: list[Change] = []
     if before.content is not None and after.content is not None:
-        found = list(file_changes(before.content, after.content, replaced))
+        found = list(collapsed(file_changes(before.content, after.content, replaced)))
     yield from found
     if not any(one.kind is Kind.LICENCE_CHANGED for one in found):
         yield from _licence(before.identity, after.identity)

@@ -15,6 +15,7 @@ from hubaudit.model import (
     FileReport,
     HubScan,
     LoadRole,
+    NameClass,
     ReadHow,
     RepoFile,
     RepoRef,
@@ -41,6 +42,9 @@ from hubaudit.watch.weights import Replaced, is_weights
 _TEXT = 256 << 10  # bytes of one document; the largest modelling files have some 150 kB
 _TEXTS = 1 << 20  # bytes of all documents of one repository
 _ROWS = 4096  # some 250 kB; a model of 100 layers has 1500 tensors
+_ROW = 200  # characters of one
+_NAME = 200  # characters of a module or a name; those of Python have at most 80
+_IMPORTS = 2000  # of one file; a pickle of a whole pipeline has a hundred
 _COMPARED = 8  # replaced weight files of which the bytes are compared with those before
 
 
@@ -78,6 +82,7 @@ def content_of(
         verdict=report.verdict,
         summary=encodable(report.summary),
         ruleset=report.tool.ruleset,
+        policy=report.tool.policy,
         files=tuple(files),
         siblings=tuple(_siblings(report)),
         documents=tuple(documents),
@@ -126,24 +131,22 @@ def _are_alike(was: FileState, now: FileState) -> bool:
     return was.tensors is not None and was.tensors == now.tensors
 
 
-@dataclass(frozen=True, slots=True)
 class _Known:
     """What an earlier content says of files that did not change."""
 
-    content: Content | None
+    def __init__(self, content: Content | None) -> None:
+        self._files = {file.path: file for file in content.files} if content else {}
+        self._documents = {one.path: one for one in content.documents} if content else {}
 
     def tensors(self, file: FileState) -> Tensors | None:
         old = self._same(file)
         return old.tensors if old is not None else None
 
     def document(self, file: FileState) -> Document | None:
-        if self.content is None or self._same(file) is None:
-            return None
-        return next((one for one in self.content.documents if one.path == file.path), None)
+        return self._documents.get(file.path) if self._same(file) is not None else None
 
     def _same(self, file: FileState) -> FileState | None:
-        files = self.content.files if self.content else ()
-        old = next((one for one in files if one.path == file.path), None)
+        old = self._files.get(file.path)
         return old if old is not None and same_content(old, file) else None
 
 
@@ -153,7 +156,7 @@ class _Rows:
     def __init__(self, report: RepoReport) -> None:
         self._imports: dict[str, set[Import]] = defaultdict(set)
         for use in report.globals:
-            found = Import(encodable(use.module), encodable(use.name), use.name_class)
+            found = Import(_name(use.module), _name(use.name), use.name_class)
             self._imports[use.path].add(found)
         self._severities: dict[str, list[Severity]] = defaultdict(list)
         for finding in report.findings:
@@ -162,7 +165,6 @@ class _Rows:
         self._unread = {entry.path for entry in report.unread}
 
     def state(self, file: FileReport) -> FileState:
-        imports = sorted(self._imports[file.path], key=lambda one: (one.module, one.name))
         executable = can_execute(file.path, Format(file.format)) or is_code(file.path)
         state = FileState(
             path=encodable(file.path),
@@ -172,11 +174,32 @@ class _Rows:
             format=file.format,
             role=file.load_role,
             executable=executable or file.load_role is LoadRole.CODE,
-            imports=tuple(imports),
+            imports=_bounded(self._imports[file.path]),
             worst=min(self._severities[file.path], key=lambda one: one.rank, default=None),
             unread=file.path in self._unread,
         )
         return _with_scan(state, file.hub_scan)
+
+
+def _name(text: str) -> str:
+    """A name that may be megabytes long, so short that it can be kept, and still not another one's."""
+    if len(text) <= _NAME:
+        return encodable(text)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{encodable(text[:_NAME])}… {digest[:16]}"
+
+
+def _bounded(imports: Collection[Import]) -> tuple[Import, ...]:
+    """The worst of them; what is left out is one entry more, which changes with these."""
+    classes = [NameClass.DANGEROUS, NameClass.UNLISTED, NameClass.INERT]
+    ordered = sorted(imports, key=lambda i: (classes.index(i.name_class), i.module, i.name))
+    rest = ordered[_IMPORTS:]
+    if not rest:
+        return tuple(ordered)
+    text = "\n".join(f"{one.module} {one.name}" for one in rest)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    more = Import("…", f"{len(rest)} more names {digest}", rest[0].name_class)
+    return (*ordered[:_IMPORTS], more)
 
 
 def _with_scan(file: FileState, scan: HubScan | None) -> FileState:
@@ -208,7 +231,8 @@ class _Reader:
         told = (f"{one.name} {one.dtype} {list(one.shape)}" for one in table.tensors)
         rows = sorted(map(encodable, told))
         digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-        return Tensors(len(rows), digest, tuple(rows) if len(rows) <= _ROWS else ())
+        short = tuple(row[:_ROW] for row in rows) if len(rows) <= _ROWS else ()
+        return Tensors(len(rows), digest, short)
 
     def document(self, file: FileReport) -> Document | None:
         source = self.hub.open_range(self.repo, _listed(file))

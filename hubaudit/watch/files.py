@@ -20,7 +20,7 @@ from hubaudit.watch.texts import (
     plain_value,
     read_card,
 )
-from hubaudit.watch.weights import Replaced, is_weights, weight_changes
+from hubaudit.watch.weights import Replaced, is_weights, named, weight_changes
 
 README = "README.md"
 _CODE_KEYS = frozenset({"auto_map", "custom_pipelines"})  # of which loaders make imports
@@ -28,6 +28,8 @@ _TEMPLATE = "chat_template"
 _NAMED = 3  # names in a sentence
 _IMPORTS = 50  # in the detail
 _CONFIGS = frozenset({"model_index.json", "modules.json", "special_tokens_map.json"})
+_SINGLE = 50  # changes of one kind and severity; somebody who uploads a data set changes thousands
+_VALUE = 200  # characters of a licence
 _CLASS = {
     NameClass.DANGEROUS: Severity.CRITICAL,
     NameClass.UNLISTED: Severity.MEDIUM,
@@ -45,11 +47,29 @@ def file_changes(
     both = [(old[path], new[path]) for path in sorted(old.keys() & new.keys())]
     yield from scan_changes([pair for pair in both if same_content(*pair)])
     changed = [pair for pair in both if not same_content(*pair)]
+    yield from (_armed(*pair) for pair in changed if _became_executable(*pair))
+    changed = [pair for pair in changed if not _became_executable(*pair)]
     yield from weight_changes(before, after, changed, replaced)
     yield from _content_changes(before, after, changed)
     gone = [old[path] for path in sorted(old.keys() - new.keys())]
     added = [new[path] for path in sorted(new.keys() - old.keys())]
     yield from _listing_changes(gone, added, after, old)
+
+
+def collapsed(found: Iterable[Change]) -> Iterator[Change]:
+    """The same changes, but for those of one kind and severity that are very many: these are one."""
+    groups: dict[tuple[Kind, Severity], list[Change]] = defaultdict(list)
+    for one in found:
+        groups[one.kind, one.severity].append(one)
+    for (kind, severity), same in groups.items():
+        if len(same) <= _SINGLE:
+            yield from same
+            continue
+        paths = tuple(sorted({path for one in same for path in one.paths}))
+        lines = tuple(one.message for one in same[:_SINGLE])
+        shown = ", ".join(paths[:_NAMED])
+        message = f"{len(same)} files at once: {shown} and others"
+        yield Change(kind, severity, message, paths, detail=(*lines, "…"))
 
 
 def is_document(path: str) -> bool:
@@ -80,7 +100,7 @@ def _content_changes(
     then = {one.path: one.text for one in before.documents}
     now = {one.path: one.text for one in after.documents}
     for old, new in changed:
-        if old.imports != new.imports:
+        if named(old).keys() != named(new).keys():
             yield _imports(old, new)
         elif is_weights(new) or is_weights(old):
             continue
@@ -91,8 +111,9 @@ def _content_changes(
 
 
 def _imports(old: FileState, new: FileState) -> Change:
-    added = _sorted(set(new.imports) - set(old.imports))
-    removed = _sorted(set(old.imports) - set(new.imports))
+    then, now = named(old), named(new)
+    added = _sorted(one for name, one in now.items() if name not in then)
+    removed = _sorted(one for name, one in then.items() if name not in now)
     parts = [f"imports {_listed(added)} now"] if added else []
     if removed:
         parts.append(f"no longer imports {_listed(removed)}")
@@ -133,7 +154,7 @@ def _readme(then: str | None, now: str | None) -> Iterator[Change]:
     for one in licence:
         was, is_now = (plain_value(text) if text else None for text in (one.before, one.after))
         if was != is_now:
-            yield licence_change(was, is_now)
+            yield licence_change(was and was[:_VALUE], is_now and is_now[:_VALUE])
     rest = tuple(one for one in changes if one.key != "license")
     if rest or old.body != new.body or not licence:
         said = f": {_keys(rest)}" if rest else ""
@@ -192,13 +213,28 @@ def _other(old: FileState, new: FileState) -> Change:
     sizes = f"from {old.size} to {new.size} bytes" if old.size != new.size else "in its bytes"
     formats = f", from {old.format} to {new.format}" if old.format != new.format else ""
     executable = Severity.MEDIUM if new.executable else None
-    became = new.executable and not old.executable
-    said = ", and can execute code now" if became else _unread(old, new)
     return change(
-        Kind.EXECUTABLE_ADDED if became else Kind.FILE_CHANGED,
-        f"{new.path} changed {sizes}{formats}{said}",
+        Kind.FILE_CHANGED,
+        f"{new.path} changed {sizes}{formats}{_unread(old, new)}",
         at_least=(executable, *_worsened(old, new)),
         paths=(new.path,),
+    )
+
+
+def _became_executable(old: FileState, new: FileState) -> bool:
+    return new.executable and not old.executable
+
+
+def _armed(old: FileState, new: FileState) -> Change:
+    """A file that could not execute, and now can: a pickle in the place of safetensors, say."""
+    imports = _sorted(new.imports)
+    said = f", and imports {_listed(imports)}" if imports else ""
+    return change(
+        Kind.EXECUTABLE_ADDED,
+        f"{new.path} can execute code now: it is {new.format}, and was {old.format}{said}",
+        at_least=(new.worst, *(_CLASS[one.name_class] for one in imports)),
+        paths=(new.path,),
+        detail=tuple(f"+ {_spelled(one)}" for one in imports[:_IMPORTS]),
     )
 
 
@@ -208,15 +244,17 @@ def _listing_changes(
     texts = {one.path: one.text for one in after.documents}
     promoted = [new for new in after.files if _is_promoted(before.get(new.path), new)]
     instead = f", and the loader opens {promoted[0].path} instead" if promoted else ""
-    left = list(gone)
+    renamed, left = _same(gone), {file.path: file for file in gone}
+    kept = _same(before.values())
     for new in added:
-        old = next((one for one in left if one.size and same_content(one, new)), None)
+        old = next((one for one in _of(renamed, new) if one.path in left), None)
         if old is not None:
-            left.remove(old)
+            del left[old.path]
             yield _renamed(old, new)
         else:
-            yield _added(new, texts.get(new.path), before.values())
-    for old in left:
+            twin = next((one.path for one in _of(kept, new)), None)
+            yield _added(new, texts.get(new.path), twin)
+    for old in left.values():
         loaded = old.role is LoadRole.LOADED
         yield change(
             Kind.FILE_REMOVED,
@@ -224,6 +262,21 @@ def _listing_changes(
             at_least=[Severity.MEDIUM if loaded else None],
             paths=(old.path,),
         )
+
+
+def _same(files: Iterable[FileState]) -> dict[str, list[FileState]]:
+    """By each hash the files that have it; of empty ones it says nothing that they have the same."""
+    found: dict[str, list[FileState]] = defaultdict(list)
+    for file in files:
+        for digest in (file.sha256, file.blob_id):
+            if digest is not None and file.size:
+                found[digest].append(file)
+    return found
+
+
+def _of(files: Mapping[str, list[FileState]], one: FileState) -> Iterator[FileState]:
+    for digest in (one.sha256, one.blob_id):
+        yield from files.get(digest or "", ())
 
 
 def _is_promoted(old: FileState | None, new: FileState) -> bool:
@@ -246,8 +299,7 @@ def _renamed(old: FileState, new: FileState) -> Change:
     )
 
 
-def _added(new: FileState, text: str | None, before: Iterable[FileState]) -> Change:
-    twin = next((one.path for one in before if new.size and same_content(one, new)), None)
+def _added(new: FileState, text: str | None, twin: str | None) -> Change:
     copy = f", a copy of {twin}" if twin is not None else ""
     detail: tuple[str, ...] = ()
     if is_code(new.path) and text is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from hubaudit import rules
 from hubaudit.comparing import Depth, Sampling
 from hubaudit.config import DEFAULT_POLICY, Policy
 from hubaudit.errors import GatedRepository, RepositoryDisabled, RepositoryMissing, RevisionMissing
@@ -16,12 +17,14 @@ from hubaudit.loadpath import LoadOptions
 from hubaudit.model import RepoRef, RepoType, Target
 from hubaudit.pipeline import audit_on
 from hubaudit.report.escape import encodable
+from hubaudit.rules.names import catalogue_digest
 from hubaudit.watch.changes import Change, Move, Replaced, changes
 from hubaudit.watch.contents import content_of, replaced, rescanned
 from hubaudit.watch.repository import recreated
 from hubaudit.watch.state import Content, Identity, Presence, RefState, State
 
 HISTORY = 1000  # commits of one request; only a handful of repositories have more
+_ANCESTORS = 200  # that are kept: 8 kB
 _MOVED = 50  # refs whose ways are looked at: one request each, mostly
 _PULLS = 20  # pull requests that are new at once and looked into, the newest first
 _CONVERSIONS = (".safetensors", ".bin", ".gguf", ".onnx", ".msgpack", ".h5", ".ot")
@@ -51,6 +54,8 @@ def observe(
     repo = RepoRef(info.repo_id, repo_type, None, info.commit_hash, hub.endpoint)
     same = known is not None and known.commit == info.commit_hash
     content = known.content if known is not None and same else None
+    if content is not None and not _is_judged_by(content, policy):
+        content = None
     try:
         if content is not None:
             scans = {file.path: file.hub_scan for file in hub.list_files(repo).files}
@@ -75,7 +80,7 @@ def observe(
     return replace(
         state,
         refs=ref_states(hub, repo, hub.refs(repo_id, repo_type), content, known),
-        ancestors=past or hub.history(repo, HISTORY).commits,
+        ancestors=past or hub.history(repo, HISTORY).commits[:_ANCESTORS],
         content=content,
     )
 
@@ -195,6 +200,12 @@ def move(
     if new in before.commits:
         return Move.BACKWARD
     return Move.ASIDE if before.whole and after.whole else Move.UNKNOWN
+
+
+def _is_judged_by(content: Content, policy: Policy) -> bool:
+    """Whether an audit now would judge the same bytes the same."""
+    ruleset = rules.ruleset_digest(catalogue_digest())
+    return (content.ruleset, content.policy) == (ruleset, policy.digest)
 
 
 def _steps(before: State, after: State) -> Iterator[tuple[str, str]]:

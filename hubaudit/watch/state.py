@@ -131,13 +131,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an audit found at the commit."""
+    """What an audit found at the commit. `ruleset` and `policy` are digests of what it judged by."""
 
     __pydantic_config__ = _STRICT
 
     verdict: Verdict
     summary: str
     ruleset: str
+    policy: str | None
     files: tuple[FileState, ...]
     siblings: tuple[Siblings, ...] = ()
     documents: tuple[Document, ...] = ()

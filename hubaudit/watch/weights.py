@@ -11,7 +11,14 @@ from pathlib import PurePosixPath
 from hubaudit.model import Severity
 from hubaudit.tensors.pairs import is_state
 from hubaudit.watch.kinds import Change, Kind, change
-from hubaudit.watch.state import Content, FileState, Siblings, Tensors, same_content
+from hubaudit.watch.state import (
+    Content,
+    FileState,
+    Import,
+    Siblings,
+    Tensors,
+    same_content,
+)
 
 # What frameworks keep weights in: torch, safetensors, llama.cpp, TensorFlow, Flax, ONNX, TFLite, rust-bert.
 _SUFFIXES = frozenset(
@@ -37,6 +44,11 @@ def is_weights(file: FileState) -> bool:
     if file.tensors is not None and file.tensors.count:
         return True
     return name.suffix.lower() in _SUFFIXES and file.tensors is None
+
+
+def named(file: FileState) -> dict[tuple[str, str], Import]:
+    """What the file imports, by name: how a name is judged may change with the catalogue."""
+    return {(one.module, one.name): one for one in file.imports}
 
 
 def weight_changes(
@@ -117,7 +129,7 @@ def _may_differ(old: FileState, new: FileState, replaced: Mapping[str, Replaced]
     A pickle with other imports has another program. If its tensors are named and shaped as before, and
     those that were looked at have the same bytes, the program is the change.
     """
-    if old.imports == new.imports or _shapes_differ(old.tensors, new.tensors):
+    if named(old).keys() == named(new).keys() or _shapes_differ(old.tensors, new.tensors):
         return True
     seen = replaced.get(new.path)
     return seen is not None and seen.differing > 0

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 
+from hubaudit.config import Policy
 from hubaudit.demo.hub import HubRepo
 from hubaudit.demo.objects import Call, Global, pickle_of
 from hubaudit.demo.repository import file_scan
-from hubaudit.model import Severity
-from hubaudit.watch.changes import Kind, is_drift
-from hubaudit.watch.gather import changes_between
+from hubaudit.hub.client import HubClient
+from hubaudit.model import NameClass, Severity, Verdict
+from hubaudit.watch.changes import Kind, changes, is_drift
+from hubaudit.watch.gather import changes_between, observe
 from tests.watch.conftest import (
     CONFIG,
     README,
@@ -396,3 +401,74 @@ def test_weights_of_a_commit_that_is_gone_are_compared_as_far_as_they_are_known(
     found = {one.kind: one for one in watched.changes()}
     assert set(found) == {Kind.HISTORY_REWRITTEN, Kind.WEIGHTS_REPLACED}
     assert "5 tensors with the same names" in found[Kind.WEIGHTS_REPLACED].message
+
+
+def test_a_pickle_in_the_place_of_safetensors_is_a_new_executable(watched: Watched) -> None:
+    watched.commit(model__safetensors=armed())
+    found = {one.kind: one for one in watched.changes()}
+    one = found[Kind.EXECUTABLE_ADDED]
+    assert (one.severity, one.paths) == (Severity.CRITICAL, ("model.safetensors",))
+    assert "and was safetensors" in one.message
+
+
+def test_visibility_is_told_to_who_may_see_it(watched: Watched) -> None:
+    with HubClient(endpoint=watched.hub.endpoint, token="hf_reader") as client:
+        before = observe(client, "org/model")
+        watched.repo.private = True
+        after = observe(client, "org/model", known=before)
+        (one,) = changes_between(client, before, after)
+    assert (one.kind, one.before, one.after) == (Kind.VISIBILITY_CHANGED, "public", "private")
+
+
+def test_thousands_of_new_files_are_one_change_and_quick(watched: Watched) -> None:
+    content = watched.seen[0].content
+    assert content is not None
+    plain = next(file for file in content.files if file.path == "vocab.txt")
+    many = tuple(
+        replace(plain, path=f"{n}.png", sha256=None, blob_id=f"{n:040x}", size=n)
+        for n in range(20_000)
+    )
+    before = replace(watched.seen[0], content=replace(content, files=many[:10_000]))
+    after = replace(watched.seen[0], content=replace(content, files=many[10_000:]))
+    begun = time.perf_counter()
+    added, removed = sorted(changes(before, after), key=lambda one: one.kind)
+    assert time.perf_counter() - begun < 5
+    assert (added.kind, removed.kind) == (Kind.FILE_ADDED, Kind.FILE_REMOVED)
+    assert len(added.paths) == 10_000
+    assert len(added.detail) < 100
+
+
+def test_a_name_that_is_judged_otherwise_now_is_no_other_import(watched: Watched) -> None:
+    watched.commit(pytorch_model__bin=checkpoint(2), model__safetensors=twin(2))
+    before, after = watched.seen[-1], watched.look()
+    assert after.content is not None
+    files = tuple(
+        replace(
+            file, imports=tuple(replace(i, name_class=NameClass.UNLISTED) for i in file.imports)
+        )
+        for file in after.content.files
+    )
+    judged = replace(after, content=replace(after.content, files=files))
+    kinds = {one.kind for one in changes_between(watched.client, before, judged)}
+    assert kinds == {Kind.WEIGHTS_REPLACED}
+
+
+def test_endless_names_are_kept_short_and_still_told_apart(watched: Watched) -> None:
+    long = "x" * 100_000
+    watched.commit(a__pkl=pickle_of({"a": Call(Global("m", long + "a"), ())}))
+    watched.look()
+    watched.commit(a__pkl=pickle_of({"a": Call(Global("m", long + "b"), ())}))
+    one = watched.change()
+    assert one.kind is Kind.IMPORTS_CHANGED
+    assert len(one.message) < 1000
+    assert len(one.detail) == 2
+
+
+def test_under_another_policy_the_same_commit_is_judged_anew(watched: Watched) -> None:
+    before = watched.look()
+    strict = Policy(fail_on=Severity.INFO)
+    after = observe(watched.client, "org/model", known=before, policy=strict)
+    assert before.content is not None
+    assert after.content is not None
+    assert (before.content.verdict, after.content.verdict) == (Verdict.PASS, Verdict.FAIL)
+    assert changes_between(watched.client, before, after) == ()

@@ -49,6 +49,7 @@ text = st.text(st.characters(codec="utf-8"))
             Content,
             summary=text,
             ruleset=text,
+            policy=st.none() | text,
             files=st.lists(st.builds(FileState, path=text, format=text), max_size=3).map(tuple),
             siblings=st.just(()),
             documents=st.lists(st.builds(Document, text, text), max_size=2).map(tuple),
