@@ -19,6 +19,7 @@ from hubaudit.watch.gather import move
 from hubaudit.watch.state import Content, Presence, State
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _changes(
     assert old is not None
     assert new is not None
     bytes_ = replaced(hub, (repos[0], before.content), (repos[1], after.content), policy)
-    if asked is None or not _COMMIT.fullmatch(asked):
+    if asked is None or not (_SHORT_COMMIT.fullmatch(asked) and old.startswith(asked)):
         # two branches, or a tag and a branch: that one does not come after the other is no rewriting
         before, after = replace(before, commit=None), replace(after, commit=None)
         return changes(before, after, replaced=bytes_)

@@ -86,6 +86,27 @@ def test_a_commit_that_is_gone_is_a_change(repo: HubRepo, diff: Run) -> None:
     assert diff("org/model@no-such-branch").code == 2
 
 
+def test_a_short_hash_is_a_commit_too(repo: HubRepo, diff: Run) -> None:
+    first = repo.sha
+    repo.commit(dict(ORDINARY), "same")
+    ran = diff(f"org/model@{repo.sha[:10]}", first)
+    assert ran.code == 4
+    assert "moved-backwards" in ran.out
+
+
+def test_what_was_recorded_can_be_replayed_without_the_hub(
+    repo: HubRepo, hub: StandInHub, diff: Run
+) -> None:
+    first = repo.sha
+    repo.commit(repo.files | {"config.json": b"{}", "pytorch_model.bin": b"gone"})
+    live = diff(f"org/model@{first}", "--record", "tape")
+    hub.clear_log()
+    again = diff(f"org/model@{first}", "--replay", "tape")
+    assert (again.code, again.out) == (live.code, live.out)
+    assert "config-changed" in again.out
+    assert not hub.requests
+
+
 def test_two_branches_are_compared_without_a_word_on_history(repo: HubRepo, diff: Run) -> None:
     repo.branch("dev")
     repo.commit(repo.files | {"a.txt": b"a"})
