@@ -9,6 +9,7 @@ state, the loader reads the array from the file: a nested pickle if there are ob
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -28,6 +29,7 @@ _SIDE_FILE_WRAPPERS = frozenset({"NDArrayWrapper", "ZNDArrayWrapper"})
 _WRAPPERS = _SIDE_FILE_WRAPPERS | {_WRAPPER}
 # Those that every wrapper brings into the memo: they are no text, so nothing is imported by them.
 _CLASSES = _WRAPPERS | {"object", "ndarray", "dtype", "_reconstructor"}
+_CALLS = ("REDUCE", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ")
 _TEXTS = frozenset({"str", "unicode"})
 _FIELDS = frozenset(
     {"subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"}
@@ -46,11 +48,14 @@ _OWN_DTYPE = re.compile(
     rb"h\x03\x8c\x05dtype\x94(?P<named>\x93)\x94\x8c.[OV][0-9]{1,9}\x94\x89\x88\x87\x94(?P<called>R)",
     re.DOTALL,
 )
-_CLASS_NAME = re.compile(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*")
 _LONGEST_HEAD = 500  # bytes: an array has up to 64 dimensions
-# Packages with modules in which `dtype` is numpy's, by their source: with others, that call raises.
+# What may be a module in which `dtype` is a function: a path, but for those known to have none; and of single
+# words, which keys of dicts and short dtypes are, too, the packages that have one by their documentation.
+_PATH = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)+")
+_HAVE_NO_DTYPE = sys.stdlib_module_names | {"joblib"}
 _HAVE_DTYPE = frozenset(
-    "cupy dask jax numpy pandas scipy sklearn tensorflow torch transformers".split()
+    "arkouda autograd cudf cunumeric cupy dask jax keras mlx mxnet ndonnx numpy paddle pandas pylab scipy "
+    "tensorflow tinygrad torch".split()
 )
 
 
@@ -103,36 +108,37 @@ def _raises_at(plain: Trace, own: Container[int]) -> int:
     stand where STACK_GLOBAL needs texts.
     """
     for (module, _), found in plain.imports.items():
-        if found.offset in own and module.partition(".")[0] not in _HAVE_DTYPE:
+        if found.offset in own and not _may_have_dtype(module):
             return found.offset
-    types = _types_in(plain) if plain.computed else {}
+    called = _called_in(plain) if plain.computed else {}
     for computed in plain.computed:
         for operand in (computed.module, computed.name):
-            is_class = computed.offset in own and _is_class(operand)
-            if is_class or _is_no_text(operand, types, computed.offset):
+            if _is_no_text(operand, called, computed.offset):
                 return computed.offset
     return NOWHERE
 
 
-def _is_class(operand: Value) -> bool:
-    """By its name: for modules there is no text in such a name that has a `dtype`."""
-    return isinstance(operand, Global) and bool(_CLASS_NAME.fullmatch(_last_part(operand.name)))
+def _may_have_dtype(module: str) -> bool:
+    first = module.partition(".")[0]
+    if _PATH.fullmatch(module) is None:
+        return module in _HAVE_DTYPE
+    return first not in _HAVE_NO_DTYPE
 
 
-def _types_in(plain: Trace) -> dict[tuple[str, str], int]:
-    """The names that were types, and since where: NEWOBJ takes nothing else (`load_newobj`, 3.13)."""
+def _called_in(plain: Trace) -> dict[tuple[str, str], int]:
+    """The names that were called, and since where: no text can be."""
     found: dict[tuple[str, str], int] = {}
     for call in plain.calls:
-        if call.how in ("NEWOBJ", "NEWOBJ_EX") and isinstance(call.function, Global):
+        if call.how in _CALLS and isinstance(call.function, Global):
             found.setdefault((call.function.module, call.function.name), call.offset)
     return found
 
 
-def _is_no_text(operand: Value, types: dict[tuple[str, str], int], offset: int) -> bool:
+def _is_no_text(operand: Value, called: dict[tuple[str, str], int], offset: int) -> bool:
     """Whether it is certainly not an exact `str`, which alone is taken for a name."""
     match operand:
         case Global(module=module, name=name):
-            since = types.get((module, name), NOWHERE)
+            since = called.get((module, name), NOWHERE)
             return _last_part(name) in _CLASSES or since < offset
         case Call(how="NEWOBJ" | "NEWOBJ_EX", function=Global(name=name)):
             return _last_part(name) not in _TEXTS
@@ -147,7 +153,9 @@ def _does_more(plain: Trace, joblibs: Iterable[Trace], where: range, own: Contai
     """
     if any(one.offset in where and one.offset not in own for one in plain.computed):
         return True
-    made = [one for one in plain.calls if one.offset in where and one.offset not in own]
+    dtypes = {Global(*name) for name, found in plain.imports.items() if found.offset in own}
+    made = [call for call in plain.calls if call.offset in where and call.offset not in own]
+    made = [call for call in made if not _is_one_of(dtypes, call.function)]
     calls = {_key(call) for call in made if is_call(call)}
     if calls and calls - {_key(call) for trace in joblibs for call in trace.calls}:
         return True
@@ -157,6 +165,10 @@ def _does_more(plain: Trace, joblibs: Iterable[Trace], where: range, own: Contai
         for name, found in plain.imports.items()
         if name not in imported
     )
+
+
+def _is_one_of(names: Container[Global], function: Value) -> bool:
+    return isinstance(function, Global) and function in names
 
 
 def _key(call: Call) -> tuple[int, str]:

@@ -203,18 +203,18 @@ def test_objects_that_use_their_own_memo_may_be_in_another_object(
     assert any(pickle.trace.computed for pickle in contents.pickles) is not is_raised
 
 
-@pytest.mark.parametrize("is_type", [True, False])
-def test_a_class_that_objects_were_made_of_is_no_text_either(is_type: bool) -> None:
-    """What NEWOBJ took is a type; of any other global nobody knows, it may be a module's text."""
+@pytest.mark.parametrize("how", ["NEWOBJ", "REDUCE", None])
+def test_what_was_called_is_no_text_either(how: str | None) -> None:
+    """Of any other global nobody knows, it may be a module's text."""
     nested = assemble(
         *(("PROTO", 5), ("SHORT_BINUNICODE", "collections"), "MEMOIZE", "POP"),
         *(("BINGET", 0), ("SHORT_BINUNICODE", "deque"), "STACK_GLOBAL", "STOP"),
     )
-    made = ("EMPTY_TUPLE", "NEWOBJ") if is_type else ()
-    owner = ("GLOBAL", "sklearn.pipeline", "Pipeline"), "MEMOIZE", *made
+    called = ("EMPTY_TUPLE", how) if how else ()
+    owner = ("GLOBAL", "sklearn.pipeline", "Pipeline"), "MEMOIZE", *called
     contents = read(assemble(("PROTO", 5), *owner, *array_wrapper(OBJECTS, (1,)), nested, b"."))
     assert ("collections", "deque") in imports(contents)
-    assert any(pickle.trace.computed for pickle in contents.pickles) is not is_type
+    assert any(pickle.trace.computed for pickle in contents.pickles) is (how is None)
 
 
 def array_of_objects(item: bytes) -> bytes:
@@ -240,8 +240,9 @@ def behind_four(third: Sequence[Instruction], item: bytes) -> Contents:
     [
         (("SHORT_BINUNICODE", "f8"),),
         (("SHORT_BINUNICODE", "NumpyArrayWrapper"),),
-        (("GLOBAL", "collections", "OrderedDict"),),
+        (("GLOBAL", "collections", "OrderedDict"), "DUP", "EMPTY_TUPLE", "REDUCE", "POP"),
         (("SHORT_BINUNICODE", "numpy"),),
+        (("SHORT_BINUNICODE", "pandas.core.series"),),
     ],
     ids=str,
 )
@@ -254,10 +255,11 @@ def test_numpys_dtype_out_of_the_wrong_memo_is_no_import(third: Sequence[Instruc
     assert ("f8", "dtype") not in imports(contents)
 
 
-def test_where_that_dtype_may_be_numpys_what_pickle_load_does_next_is_judged() -> None:
-    """`numpy.dtype` in the wrong memo, too, so that `pickle.load` goes on to what is hidden there."""
+@pytest.mark.parametrize("module", ["numpy", "torch", "package.of.somebody"])
+def test_where_there_may_be_a_dtype_what_pickle_load_does_next_is_judged(module: str) -> None:
+    """It need not raise there, so that `pickle.load` goes on to what is hidden behind it."""
     hidden = b"0h\x04\x8c\x06system\x93\x8c\x04true\x85R"
-    fourth = ("SHORT_BINUNICODE", "numpy"), "MEMOIZE", "POP", ("SHORT_BINUNICODE", "os")
+    fourth = ("SHORT_BINUNICODE", module), "MEMOIZE", "POP", ("SHORT_BINUNICODE", "os")
     assert SYSTEM in imports(behind_four(fourth, hidden))
 
 
