@@ -216,6 +216,7 @@ _CLASSES: tuple[type, ...] = (
     NotComparable,
     Comparison,
     TensorDifference,
+    values.Filled,
 )
 _NUMBER = {cls: number for number, cls in enumerate(_CLASSES)}
 _ENUMS: dict[str, type[StrEnum]] = {

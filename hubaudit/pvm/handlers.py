@@ -12,6 +12,7 @@ from hubaudit.pvm.opcodes import HIGHEST_PROTOCOL
 from hubaudit.pvm.state import FLOAT8, HEAD, INT4, UINT2, UINT4, UINT8, Halt, Machine
 from hubaudit.pvm.values import (
     Call,
+    Filled,
     Global,
     Mapping,
     PersistentId,
@@ -233,7 +234,10 @@ def extend(m: Machine, target: Value, items: list[Value]) -> None:
     """`target.extend(items)`. On anything but a list or set it is a method that we do not know."""
     if type(target) is list:
         target += items
-    elif isinstance(target, SetOf | Call):
+    elif isinstance(target, SetOf):
+        target.add_items(items)
+    elif isinstance(target, Call):
+        _fill(m, "APPENDS", target, len(target.items), len(items))
         target.add_items(items)
     elif items:
         m.call("APPENDS", target, (items,))
@@ -262,10 +266,18 @@ def _setitems(m: Machine) -> None:
 
 
 def _set_items(m: Machine, target: Value, flat: list[Value]) -> None:
-    if isinstance(target, Mapping | Call):
+    if isinstance(target, Mapping):
+        target.add_pairs(flat)
+    elif isinstance(target, Call):
+        _fill(m, "SETITEMS", target, len(target.flat), len(flat))
         target.add_pairs(flat)
     elif flat:
         m.call("SETITEMS", target, (Mapping(flat),))
+
+
+def _fill(m: Machine, how: str, target: Call, start: int, count: int) -> None:
+    if count:  # without values, nothing is called
+        m.trace.filled.append(Filled(m.offset, how, target, start, count))
 
 
 def _even(m: Machine, items: list[Value]) -> list[Value]:

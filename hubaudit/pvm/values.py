@@ -161,22 +161,38 @@ class ComputedImport:
     why: str
 
 
+@dataclass(slots=True, eq=False)
+class Filled:
+    """At byte `offset`, `count` values from `start` on were put into `call`.
+
+    By SETITEM and SETITEMS into its `flat`, `how` is "SETITEMS"; by APPEND, APPENDS and ADDITEMS into its
+    `items`, "APPENDS".
+    """
+
+    offset: int
+    how: str
+    call: Call
+    start: int
+    count: int
+
+
 @dataclass(slots=True)
 class Trace:
     """Everything one pickle does, in order. Offsets count from the start of the source.
 
     `imports` has every `(module, name)` that the unpickler would pass to `find_class`. `calls` has
     every REDUCE, OBJ, INST, NEWOBJ, NEWOBJ_EX and BUILD, and APPENDS and SETITEMS on what is neither
-    list, set, dict nor made before. `embedded` are pickles in constants. `opcodes` has, by its code, the
-    offset at which each kind of opcode was run first; not those of protocols 0 to 2 that the machine's
-    loop does in place, nor a MEMOIZE that follows a SHORT_BINUNICODE. `end` is the offset after the
-    last byte that was read.
+    list, set, dict nor made before; `filled` has those on what a call made. `embedded` are pickles in
+    constants. `opcodes` has, by its code, the offset at which each kind of opcode was run first; not
+    those of protocols 0 to 2 that the machine's loop does in place, nor a MEMOIZE that follows a
+    SHORT_BINUNICODE. `end` is the offset after the last byte that was read.
     """
 
     start: int
     imports: dict[tuple[str, str], GlobalCount] = field(default_factory=dict)
     computed: list[ComputedImport] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    filled: list[Filled] = field(default_factory=list)
     persistent_ids: list[PersistentId] = field(default_factory=list)
     embedded: list[Embedded] = field(default_factory=list)
     opcodes: dict[int, int] = field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 The lines come one by one, so that a pickle of a million calls costs no more memory than its trace. Values
 are shown as they are in the end: a list that was passed first and filled later is shown full. What is
-set on an object is shown where the value is made, `_1['weight'] = _3 = …`, or else behind what it needs.
+set on an object of an inert class is shown where the value is made, `_1['weight'] = _3 = …`; anything else
+where it is set, as that may run code.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import merge
+from itertools import islice
 from operator import attrgetter
 
 from hubaudit.formats.contents import Contents, PickleRead
 from hubaudit.model import NameClass
 from hubaudit.pvm.render import Bounds, render, spelled
-from hubaudit.pvm.values import Call, ComputedImport, Global, Mapping, Trace, Value
+from hubaudit.pvm.values import Call, ComputedImport, Filled, Global, Mapping, SetOf, Trace, Value
 from hubaudit.rules.names import Catalogue
 from hubaudit.rules.uses import NameUse, judge_each
 
 _MAKE_NOTHING = frozenset({"BUILD", "APPENDS", "SETITEMS"})
-_LOOKED_AT = 64  # arguments of a call, for names: one tuple can be the arguments of every call
-_LOOKED_BACK_AT = 8  # values of those last set on an object: the last ones need the latest calls
+_LOOKED_AT = 64  # values of a call, for names: one tuple can be the arguments of every call
 
 
 class Mark(StrEnum):
@@ -46,6 +47,8 @@ class Kind(StrEnum):
 
 
 _WORST = (Mark.DANGEROUS, Mark.COMPUTED, Mark.UNLISTED, Mark.INERT)
+
+_Judged = tuple[Mark, str]  # a mark, and why
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +160,16 @@ class _Program:
         self._bounds = bounds
         self._uses = {(use.module, use.name): use for use in uses}
         self._reached = _by_call(use for use in uses if not _is_imported(use, trace))
+        self._hooks = _by_owner(uses)
         self._numbers = array("L", _numbers(trace.calls))
-        none = array("q", [-1]) * len(trace.calls)
-        self._owners, self._keys = (
-            none,
-            none[:],
-        )  # on which object a value is set, and where its key is
-        self._behind: dict[
-            int, list[Call]
-        ] = {}  # what was set on objects, by the call behind which
-        for index, call in enumerate(trace.calls):
-            if call.flat or call.items:
-                self._note_what_is_set(index, call)
+        # on which object a value is set, and where its key is
+        self._owners = array("q", [-1]) * len(trace.calls)
+        self._keys = self._owners[:]
+        self._built = _first_builds(trace.calls)
+        self._held: dict[int, _Judged] = {}  # by the id of an object, of what BUILD gave to it
+        for filled in trace.filled:
+            if filled.how == "SETITEMS" and self._is_when_no_matter(filled):
+                self._note_what_is_set(filled)
 
     def steps(self) -> Iterator[_Step]:
         trace = self._trace
@@ -177,7 +178,8 @@ class _Program:
             for (module, name), found in trace.imports.items()
         )
         computed = (self._computed(one) for one in trace.computed)
-        yield from merge(imports, computed, self._called(), key=attrgetter("offset"))
+        filled = (step for one in trace.filled for step in self._filled(one))
+        yield from merge(imports, computed, self._called(), filled, key=attrgetter("offset"))
         if trace.complete:
             yield from self._returned(trace.result)
 
@@ -198,22 +200,24 @@ class _Program:
         for index, call in enumerate(self._calls):
             mark, note = self._judged(call)
             yield _Step(call.offset, Kind.CALL, lambda i=index: self._statement(i), mark, note)  # type: ignore[misc]
-            for owner in self._behind.get(index, ()):
-                yield from self._set(owner, call.offset)
 
     def _judged(self, call: Call) -> tuple[Mark | None, str]:
         """The worst of what the call does with names, unless that is nothing."""
-        marks = [
-            (Mark(use.name_class.value), f"{use.qualified}: {_why(use)}")
-            for use in self._reached.get(call.offset, ())
-        ]
-        arguments = call.args[:_LOOKED_AT] if isinstance(call.args, tuple) else ()
-        for value in (call.function, *arguments):
+        done = [self._of_use(use) for use in self._reached.get(call.offset, ())]
+        if call.how == "BUILD" and isinstance(call.function, Call):
+            done += self._holding(call.function, call.offset)
+        handed = call.args if isinstance(call.args, tuple) else ()
+        return _worst([*done, *self._named((call.function, *handed[:_LOOKED_AT]))])
+
+    def _of_use(self, use: NameUse) -> _Judged:
+        return Mark(use.name_class.value), f"{use.qualified}: {_why(use)}"
+
+    def _named(self, values: Iterable[Value]) -> Iterator[_Judged]:
+        """What is known of the names among `values`. They are on the line, with their notes above."""
+        for value in _leaves(values):
             if isinstance(value, Global):
                 use = self._uses.get((value.module, value.name))
-                marks.append((Mark(use.name_class.value) if use else Mark.UNLISTED, ""))
-        worst = min(marks, key=lambda marked: _WORST.index(marked[0]), default=(Mark.INERT, ""))
-        return (None, "") if worst[0] is Mark.INERT else worst
+                yield Mark(use.name_class.value) if use else Mark.UNLISTED, ""
 
     def _statement(self, index: int) -> str:
         call = self._calls[index]
@@ -239,36 +243,66 @@ class _Program:
         name = self._name(value) if isinstance(value, Call) else None
         return name or render(value, self._bounds, self._name)
 
-    def _note_what_is_set(self, index: int, call: Call) -> None:
-        for at in range(0, len(call.flat), 2):
+    def _is_when_no_matter(self, filled: Filled) -> bool:
+        """Whether setting these runs nothing, so that it may be shown earlier than it is done."""
+        maker = filled.call.function
+        if not isinstance(maker, Global) or self._is_built(filled.call, filled.offset):
+            return False
+        use = self._uses.get((maker.module, maker.name))
+        return use is not None and use.name_class is NameClass.INERT
+
+    def _is_built(self, made: Call, offset: int) -> bool:
+        """Whether the object has got a state before byte `offset`."""
+        return self._built.get(id(made), offset) < offset
+
+    def _note_what_is_set(self, filled: Filled) -> None:
+        call = filled.call
+        index = self._index(call)
+        for at in range(filled.start, filled.start + filled.count, 2):
             value = call.flat[at + 1]
             if isinstance(value, Call) and value.offset > call.offset:
                 made = self._index(value)
-                if made is not None and self._owners[made] < 0:
+                if index is not None and made is not None and self._owners[made] < 0:
                     self._owners[made], self._keys[made] = index, at
-        last = max(self._latest(call.flat), self._latest(call.items), index)
-        self._behind.setdefault(last, []).append(call)
 
-    def _latest(self, values: Sequence[Value], depth: int = 3) -> int:
-        """The place of the latest call in the last of `values`, -1 if there is none."""
-        latest = -1
-        for value in values[-_LOOKED_BACK_AT:]:
-            if isinstance(value, Call):
-                latest = max(latest, self._index(value) or 0)
-            elif isinstance(value, list | tuple) and depth:
-                latest = max(latest, self._latest(value, depth - 1))
-        return latest
-
-    def _set(self, owner: Call, offset: int) -> Iterator[_Step]:
-        """What was set on or added to `owner`, but for what its own line says already."""
-        name = self._name(owner)
-        for at in range(0, len(owner.flat), 2):
+    def _filled(self, filled: Filled) -> Iterator[_Step]:
+        """What is set on or added to an object, but for what the line of its value says already."""
+        owner, start, end = filled.call, filled.start, filled.start + filled.count
+        if filled.how == "APPENDS":
+            yield self._set(filled, owner.items[start:end], lambda: self._extended(filled))
+            return
+        for at in range(start, end, 2):
             if not self._is_told(owner, at):
-                yield _Step(offset, Kind.SET, lambda at=at: self._pair(owner, at))  # type: ignore[misc]
-        if owner.items:
-            yield _Step(
-                offset, Kind.SET, lambda: f"{name}.extend({self._shown(list(owner.items))})"
-            )
+                pair = owner.flat[at : at + 2]
+                yield self._set(filled, pair, lambda at=at: self._pair(owner, at))  # type: ignore[misc]
+
+    def _set(self, filled: Filled, values: Sequence[Value], write: Callable[[], str]) -> _Step:
+        held = self._holding(filled.call, filled.offset)
+        mark, note = _worst([*held, *self._named(values)])
+        return _Step(filled.offset, Kind.SET, write, mark, note)
+
+    def _holding(self, owner: Call, offset: int) -> Sequence[_Judged]:
+        """The worst of the names that an object got by BUILD before byte `offset`, if there are any.
+
+        They may be its `append`, `extend` or `__setstate__`, which the unpickler calls.
+        """
+        if not self._is_built(owner, offset):
+            return ()
+        held = self._held.get(id(owner))
+        if held is None:
+            found = [self._of_use(use) for use in self._hooks.get(id(owner), ())]
+            for value in _leaves(_opened(owner.state)):
+                if isinstance(value, Call):
+                    found += [self._of_use(use) for use in self._reached.get(value.offset, ())]
+                elif use := self._uses.get((value.module, value.name)):
+                    found.append(self._of_use(use))
+            mark, note = _worst(found)
+            held = self._held[id(owner)] = (mark or Mark.INERT, note)
+        return (held,)
+
+    def _extended(self, filled: Filled) -> str:
+        items = filled.call.items[filled.start : filled.start + filled.count]
+        return f"{self._name(filled.call)}.extend({self._shown(list(items))})"
 
     def _is_told(self, owner: Call, at: int) -> bool:
         value = owner.flat[at + 1]
@@ -308,6 +342,67 @@ def _numbers(calls: Iterable[Call]) -> Iterator[int]:
     for call in calls:
         yield made
         made += call.how not in _MAKE_NOTHING
+
+
+def _worst(found: Iterable[_Judged]) -> tuple[Mark | None, str]:
+    """No mark if all of them are inert."""
+    worst = min(found, key=lambda judged: _WORST.index(judged[0]), default=(Mark.INERT, ""))
+    return (None, "") if worst[0] is Mark.INERT else worst
+
+
+def _leaves(values: Iterable[Value]) -> Iterator[Global | Call]:
+    """Names and calls among the first of `values` and of what is in these."""
+    todo = list(islice(values, _LOOKED_AT))
+    for value in todo:  # it grows meanwhile
+        if isinstance(value, Global | Call):
+            yield value
+        elif len(todo) < _LOOKED_AT:
+            todo += islice(_inside(value), _LOOKED_AT - len(todo))
+
+
+def _inside(value: Value) -> Sequence[Value]:
+    match value:
+        case list() | tuple():
+            return value
+        case Mapping():
+            return value.flat
+        case SetOf():
+            return value.items
+        case _:
+            return ()
+
+
+def _opened(state: Sequence[Value]) -> Iterator[Value]:
+    """What BUILD gave, and what is in it if a call made that: a state may be an OrderedDict."""
+    for value in islice(state, _LOOKED_AT):
+        yield value
+        if isinstance(value, Call):
+            yield from (value.args, value.kwargs)
+            yield from (list(value.flat[:_LOOKED_AT]), list(value.items[:_LOOKED_AT]))
+
+
+def _first_builds(calls: Iterable[Call]) -> dict[int, int]:
+    """The offset of the first BUILD of each object that is filled or has several, by the object's id."""
+    found: dict[int, int] = {}
+    for call in calls:
+        if call.how == "BUILD" and isinstance(call.function, Call):
+            made = call.function
+            if made.flat or made.items or len(made.state) > 1:
+                found.setdefault(id(made), call.offset)
+    return found
+
+
+def _by_owner(uses: Iterable[NameUse]) -> dict[int, list[NameUse]]:
+    """Names that are called because items are appended to an object, by the object's id.
+
+    Such a use shows as APPENDS on the BUILD that made it so: see `rules.follow`.
+    """
+    found: dict[int, list[NameUse]] = {}
+    for use in uses:
+        build = use.call.function if use.call is not None and use.call.how == "APPENDS" else None
+        if isinstance(build, Call) and build.how == "BUILD":
+            found.setdefault(id(build.function), []).append(use)
+    return found
 
 
 def _is_imported(use: NameUse, trace: Trace) -> bool:

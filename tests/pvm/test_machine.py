@@ -467,6 +467,33 @@ def test_a_method_of_a_global_is_a_call_at_its_own_byte(method: tuple[Instructio
     assert [call.offset for call in trace.calls] == [len(before) - 1]
 
 
+@pytest.mark.parametrize(
+    ("method", "filled"),
+    [
+        (("NONE", "APPEND"), ("APPENDS", 0, 1)),
+        (("NONE", "APPEND", "MARK", "NONE", "NONE", "APPENDS"), ("APPENDS", 1, 2)),
+        (("MARK", "NONE", "NONE", "NONE", "ADDITEMS"), ("APPENDS", 0, 3)),
+        (("NONE", "NONE", "SETITEM"), ("SETITEMS", 0, 2)),
+        (("NONE", "NONE", "SETITEM", "MARK", "NONE", "NONE", "SETITEMS"), ("SETITEMS", 2, 2)),
+    ],
+)
+def test_where_an_object_was_filled_is_told(
+    method: tuple[Instruction, ...], filled: tuple[str, int, int]
+) -> None:
+    made: tuple[Instruction, ...] = (("GLOBAL", "own", "Thing"), "EMPTY_TUPLE", "REDUCE")
+    trace = run(*made, *method, "STOP")
+    last = trace.filled[-1]
+    assert (last.how, last.start, last.count) == filled
+    assert (last.offset, last.call) == (trace.end - 2, trace.calls[0])
+
+
+def test_plain_containers_and_no_values_fill_no_object() -> None:
+    trace = run("EMPTY_LIST", "NONE", "APPEND", "EMPTY_DICT", "NONE", "NONE", "SETITEM", "TUPLE2")
+    assert not trace.filled
+    made: tuple[Instruction, ...] = (("GLOBAL", "own", "Thing"), "EMPTY_TUPLE", "REDUCE")
+    assert not run(*made, "MARK", "APPENDS", "MARK", "SETITEMS", "STOP").filled
+
+
 @pytest.mark.parametrize("numbers", [1, 100])
 def test_a_call_by_appends_is_where_the_appends_is_however_many_numbers(numbers: int) -> None:
     items = [("BININT1", 7)] * numbers

@@ -110,18 +110,91 @@ def test_the_tensors_of_a_state_dict_stand_by_their_names() -> None:
     assert shown.endswith("return _0\n")
 
 
-def test_what_is_set_on_an_object_stands_behind_what_it_needs() -> None:
+def test_what_is_set_on_an_object_stands_where_that_happens() -> None:
     made = ("MARK", ("BINUNICODE", "a"), ("BININT1", 1), ("BINUNICODE", "b"))
     assert code(*THING, *made, *SYSTEM, "TUPLE1", "SETITEMS", *SYSTEM, "APPEND", "STOP") == [
         "from own import Thing",
         "_0 = own.Thing.__new__(own.Thing)",
         "from os import system",
         "_1 = os.system('true')",
-        "_2 = os.system('true')",
         "_0['a'] = 1",
         "_0['b'] = (_1,)",
+        "_2 = os.system('true')",
         "_0.extend([_2])",
         "return _0",
+    ]
+
+
+NAMESPACE: tuple[Instruction, ...] = (
+    ("GLOBAL", "types", "SimpleNamespace"),
+    "EMPTY_TUPLE",
+    "REDUCE",
+)
+ORDERED: tuple[Instruction, ...] = (
+    ("GLOBAL", "collections", "OrderedDict"),
+    "EMPTY_TUPLE",
+    "REDUCE",
+)
+RUN: tuple[Instruction, ...] = (("GLOBAL", "os", "system"),)
+WORDS: tuple[Instruction, ...] = tuple(("BINUNICODE", f"word {n}") for n in range(100))
+
+
+def key(name: str) -> Instruction:
+    return ("BINUNICODE", name)
+
+
+STATES: dict[str, tuple[Instruction, ...]] = {
+    "a dict": ("EMPTY_DICT", key("append"), *RUN, "SETITEM"),
+    "an OrderedDict": (*ORDERED, key("append"), *RUN, "SETITEM"),
+    "of slots": ("NONE", "EMPTY_DICT", key("extend"), *RUN, "SETITEM", "TUPLE2"),
+    "inside another": (
+        *("EMPTY_DICT", key("_modules"), "EMPTY_DICT", key("append"), *RUN, "SETITEM", "SETITEM"),
+    ),
+    "behind many": ("EMPTY_DICT", "MARK", *WORDS, key("append"), *RUN, "SETITEMS"),
+    "made by a call": (
+        *(("GLOBAL", "builtins", "dict"), key("append"), *RUN, "TUPLE2", "TUPLE1", "TUPLE1"),
+        "REDUCE",
+    ),
+}
+
+
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES.keys())
+def test_what_an_object_was_given_to_run_is_marked_where_it_runs(
+    state: tuple[Instruction, ...],
+) -> None:
+    before = assemble(("PROTO", 2), *NAMESPACE, *state, "BUILD")
+    found = lines(before + assemble(key("true"), "APPEND", "STOP"))
+    *_, build, append, _ = [line for line in found if isinstance(line, Line)]
+    assert (build.code[:16], append.code) == ("_0.__setstate__(", "_0.extend(['true'])")
+    assert (build.offset, append.offset) == (len(before) - 1, len(before) + 9)
+    assert append.mark is Mark.DANGEROUS
+    assert append.note.startswith("os.system: ")
+
+
+def test_a_state_that_is_the_next_setstate_is_marked_there() -> None:
+    hook: tuple[Instruction, ...] = ("EMPTY_DICT", key("__setstate__"), *RUN, "SETITEM", "BUILD")
+    found = lines(assemble(*NAMESPACE, *hook, key("true"), "BUILD", "STOP"))
+    marked = [
+        line.code for line in found if isinstance(line, Line) and line.note[:10] == "os.system:"
+    ]
+    assert marked == ["_0.__setstate__('true')"]
+
+
+def test_what_is_appended_before_the_state_is_not_marked_for_it() -> None:
+    state = STATES["a dict"]
+    found = lines(assemble(*NAMESPACE, key("a"), "APPEND", *state, "BUILD", "STOP"))
+    (append,) = [line for line in found if isinstance(line, Line) and "extend" in line.code]
+    assert append.mark is None
+
+
+def test_each_line_of_what_is_set_has_the_byte_where_that_is_done() -> None:
+    begun = assemble(*THING, key("a"), ("BININT1", 1), "SETITEM", key("b"), ("BININT1", 2))
+    found = lines(begun + assemble("SETITEM", "MARK", ("BININT1", 3), ("BININT1", 4)) + b"e.")
+    assert [(line.offset, line.code) for line in found if isinstance(line, Line)][2:] == [
+        (len(begun) - 9, "_0['a'] = 1"),
+        (len(begun), "_0['b'] = 2"),
+        (len(begun) + 6, "_0.extend([3, 4])"),
+        (len(begun) + 7, "return _0"),
     ]
 
 
