@@ -182,7 +182,8 @@ BROAD = re.compile(r"except (\(?.*\b)?(Exception|BaseException)\b|except:")
 def test_only_the_command_line_catches_everything() -> None:
     for path in MODULES:
         found = BROAD.search(path.read_text(encoding="utf-8"))
-        assert not found or name_of(path).startswith("hubaudit.cli"), name_of(path)
+        allowed = ("hubaudit.cli", "hubaudit.sweeping.run")  # one repository must not end a sweep
+        assert not found or name_of(path).startswith(allowed), name_of(path)
 
 
 def test_there_is_no_drawer_for_everything() -> None:

@@ -25,6 +25,7 @@ from hubaudit.cli.pins import pins
 from hubaudit.cli.report import report
 from hubaudit.cli.rules import rules
 from hubaudit.cli.scan import scan
+from hubaudit.cli.sweep import sweep
 from hubaudit.errors import UsageError
 
 _EXIT_CODES = (
@@ -34,6 +35,11 @@ _EXIT_CODES = (
 
 
 _DIFF_CODES = f"{_EXIT_CODES} 4 if something changed that is more than a README, and nothing worse."
+
+_SWEEP_CODES = (
+    "Exit codes: the worst of all targets, 1 FAIL, then 2 undecided, 3 INCOMPLETE or not reached, "
+    "4 at another commit than in the sweep before, 0; 130 interrupted."
+)
 
 
 def _example(command: str, *more: str) -> str:
@@ -57,6 +63,7 @@ app.command(epilog=_example("hubaudit rules --format json"))(rules)
 app.command(epilog=_example("hubaudit explain org/model::pytorch_model.bin"))(explain)
 app.command(epilog=_example("hubaudit convert org/model -o ./converted"))(convert)
 app.command(epilog=_example("hubaudit diff org/model@COMMIT", _DIFF_CODES))(diff)
+app.command(epilog=_example("hubaudit sweep approved.txt -o sweep.html", _SWEEP_CODES))(sweep)
 app.command(epilog=_example("hubaudit pins --resolve src configs"))(pins)
 app.command(epilog=_example("hubaudit demo"))(demo)
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-COMMANDS = ("audit", "scan", "report", "rules", "explain", "convert", "diff", "pins", "demo")
+COMMANDS = ("audit", "scan", "report", "rules", "explain", "convert", "diff", "sweep", "pins", "demo")
 # Commands of versions to come. They are kept free now, since `hubaudit NAME` is also a repository.
-RESERVED = ("sweep", "watch")
+RESERVED = ("watch",)

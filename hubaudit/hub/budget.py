@@ -123,7 +123,8 @@ class Budget:
         if is_later:
             bucket.left, bucket.ends, bucket.is_told = said.remaining, ends, False
         elif bucket.left is not None:
-            bucket.left = min(bucket.left, said.remaining)  # answers may overtake each other
+            # answers may overtake each other
+            bucket.left, bucket.ends = min(bucket.left, said.remaining), min(bucket.ends, ends)
         bucket.quota = said.limit or bucket.quota
 
     def _delay(self, bucket: _Bucket) -> float | None:

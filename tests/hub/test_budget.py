@@ -77,6 +77,15 @@ def test_with_nothing_left_the_next_window_is_waited_for(budget: Budget, clock: 
     assert len(clock.waits) == 1
 
 
+def test_a_limit_that_ends_sooner_than_the_window_is_waited_for_no_longer(
+    budget: Budget, clock: Clock
+) -> None:
+    ask(budget, clock, API, limit(499, 300))
+    ask(budget, clock, API, limit(0, 1))
+    ask(budget, clock, API, limit(499, 300))
+    assert clock.waits == [2.0]
+
+
 def test_two_kinds_of_address_may_count_in_one_bucket(budget: Budget, clock: Clock) -> None:
     ask(budget, clock, CACHE, limit(100, 42))
     ask(budget, clock, API, limit(0, 42))

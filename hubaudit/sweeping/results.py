@@ -1,0 +1,152 @@
+"""What came of one target, and how it compares with what came of it in the sweep before."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from hubaudit.store import AuditKey, StoredAudit
+
+UNDECIDED, DRIFTED = 2, 4
+_GONE = ("RepositoryMissing", "RevisionMissing")
+_MOVED = "RepositoryRenamed"
+
+Change = Literal["new", "fixed", "unchanged", "gone", "moved", "unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a target could not be decided."""
+
+    kind: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """How many findings that nothing tolerates are new, are gone, and stayed, since the sweep before."""
+
+    new: int = 0
+    fixed: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`key` is that of its audit, None if there is none. `code` is the exit code for it alone.
+
+    `counts` are the findings that nothing tolerates, by severity. `changes` may be several: a target
+    that has moved to another commit may have new findings as well.
+    """
+
+    target: str
+    code: int
+    key: AuditKey | None = None
+    verdict: str | None = None
+    summary: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    report: str | None = None
+    trouble: Trouble | None = None
+    changes: tuple[Change, ...] = ()
+    was_at: str | None = None
+    findings: Findings = Findings()
+    judged_by: str = ""
+    owner: str | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+
+def result_from(text: str) -> Result:
+    """Raises ValueError, TypeError or KeyError for what `to_json` did not write."""
+    row = json.loads(text)
+    row["key"] = row["key"] and AuditKey(**row["key"])
+    row["trouble"] = row["trouble"] and Trouble(**row["trouble"])
+    row["findings"] = Findings(**row["findings"])
+    row["changes"] = tuple(row["changes"])
+    return Result(**row)
+
+
+def of_audit(target: str, audit: StoredAudit) -> Result:
+    """The result of an audit, not compared with anything yet."""
+    report = json.loads(audit.report)
+    counts = Counter(one["severity"] for one in _standing(report))
+    return Result(
+        target=target,
+        code=audit.code,
+        key=audit.key,
+        verdict=audit.verdict,
+        summary=report["summary"],
+        counts=dict(sorted(counts.items())),
+    )
+
+
+def compared(
+    result: Result, before: Result | None, now: StoredAudit | None, then: StoredAudit | None
+) -> Result:
+    """The result with what changed. `before` is that of the sweep before, `now` and `then` their audits."""
+    if result.trouble is not None:
+        return replace(result, changes=_of_trouble(result.trouble, before))
+    moved = before is not None and before.key is not None and _has_moved(result, before)
+    findings = _findings(now, then)
+    changes: list[Change] = []
+    if moved:
+        changes.append("moved")
+    if before is None or findings.new:
+        changes.append("new")
+    if findings.fixed:
+        changes.append("fixed")
+    return replace(
+        result,
+        changes=tuple(changes) or ("unchanged",),
+        was_at=before.key.commit_hash if moved and before and before.key else None,
+        findings=findings,
+        code=DRIFTED if moved and result.code == 0 else result.code,
+    )
+
+
+def dropped(before: Result) -> Result:
+    """The result for a target of the sweep before that the list no longer has."""
+    return Result(
+        before.target, 0, verdict=None, changes=("gone",), summary="It is no longer in the list."
+    )
+
+
+def _has_moved(result: Result, before: Result) -> bool:
+    if result.key is None or before.key is None:
+        return False
+    there = (result.key.repo_id, result.key.commit_hash)
+    return there != (before.key.repo_id, before.key.commit_hash)
+
+
+def _of_trouble(trouble: Trouble, before: Result | None) -> tuple[Change, ...]:
+    if trouble.kind == _MOVED:
+        return ("moved",)
+    was_there = before is not None and (before.key is not None or "gone" in before.changes)
+    if trouble.kind in _GONE and was_there:
+        return ("gone",)
+    return ("unreachable",)
+
+
+def _findings(now: StoredAudit | None, then: StoredAudit | None) -> Findings:
+    if now is None:
+        return Findings()
+    if then is not None and now.report == then.report:
+        return Findings(unchanged=len(_standing(json.loads(now.report))))
+    found = Counter(map(_identity, _standing(json.loads(now.report))))
+    known = Counter(map(_identity, _standing(json.loads(then.report)))) if then else Counter[Any]()
+    return Findings((found - known).total(), (known - found).total(), (found & known).total())
+
+
+def _identity(finding: Mapping[str, Any]) -> tuple[object, ...]:
+    """As a baseline has it, but for the content: what a new commit left as it was is not new."""
+    names = ("rule", "severity", "path", "member", "evidence")
+    return tuple(finding[name] for name in names)
+
+
+def _standing(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [one for one in report["findings"] if one["waived"] is None]
