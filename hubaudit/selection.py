@@ -7,7 +7,13 @@ from enum import Enum, auto
 from pathlib import PurePosixPath
 
 from hubaudit.formats.contents import Contents, Format
-from hubaudit.formats.read import CONTAINERS, read_file, read_promised, read_promised_archive
+from hubaudit.formats.read import (
+    CONTAINERS,
+    PROGRAMS,
+    read_file,
+    read_promised,
+    read_promised_archive,
+)
 from hubaudit.model import ReadHow
 from hubaudit.pvm.state import Limits
 from hubaudit.source import Source
@@ -57,7 +63,11 @@ def reader_for(path: str) -> Callable[[Source, int, Limits], Contents]:
     """
     if promises_pickle(path):
         return read_promised
-    is_archive = PurePosixPath(path).suffix.lower() in _ARCHIVE_SUFFIXES
+    name = PurePosixPath(path)
+    suffix = name.suffix.lower()
+    if (program := PROGRAMS.get(name.name.lower()) or PROGRAMS.get(suffix)) is not None:
+        return program
+    is_archive = suffix in _ARCHIVE_SUFFIXES
     return read_promised_archive if is_archive else read_file
 
 

@@ -80,6 +80,10 @@ class OddityKind(StrEnum):
     EXPANSION = "expansion"  # it unpacks to more than is read
     TORCHSCRIPT_CODE = "torchscript-code"
     PACKAGE_CODE = "package-code"  # Python, in an archive of torch.package
+    # Of a model that is a program:
+    MODEL_CODE = "model-code"  # it brings code along, or writes files
+    MODEL_FILES = "model-files"  # it reads files, or calls what the loader has
+    MODEL_CUSTOM = "model-custom"  # it names code that is not in it
     # Of a safetensors header:
     SAFETENSORS_AMBIGUOUS = "safetensors-ambiguous"  # readers would take different tensors
     SAFETENSORS_HIDDEN = "safetensors-hidden"  # bytes that are no tensor's

@@ -9,10 +9,12 @@ from hubaudit.formats.buried import MAX_UNASKED, read_buried, read_unasked
 from hubaudit.formats.compressed import INSIDE, compressed
 from hubaudit.formats.contents import Contents, Format, Gap, Oddity, OddityKind, together
 from hubaudit.formats.extras import read_7z
+from hubaudit.formats.hdf5 import read_hdf5
 from hubaudit.formats.nested import read_nested
 from hubaudit.formats.numpy import read_numpy
 from hubaudit.formats.place import MAX_DEPTH, MAX_SEARCHED_REMOTE, Budget, Effort, Place
 from hubaudit.formats.plausible import is_evident
+from hubaudit.formats.programs import MODEL_NAMES, hold, read_member_programs, read_programs
 from hubaudit.formats.raw import read_pickles, read_uncertain
 from hubaudit.formats.safetensors import read_safetensors
 from hubaudit.formats.sniff import HEAD_SIZE, sniff, sniff_other
@@ -100,6 +102,28 @@ def read_promised_archive(
     return contents
 
 
+_WholeReader = Callable[[Source, int, Limits], Contents]
+
+
+def _with_programs(name: str) -> _WholeReader:
+    """How a file that is called or ends in `name` is read: also as the model that this says it is."""
+    read_rest = read_promised_archive if name == ".keras" else read_file
+
+    def read(source: Source, depth: int = MAX_DEPTH, limits: Limits = DEFAULT_LIMITS) -> Contents:
+        contents = read_rest(source, depth, limits)
+        effort = _budget(source, depth, limits).effort
+        if contents.format is not Format.HDF5:  # that was read so already
+            contents += read_programs(source, name, contents.format, effort)
+        return contents
+
+    read.__name__ = f"{read_rest.__name__} {name}"
+    return read
+
+
+# By the name of a file, or its ending.
+PROGRAMS: dict[str, _WholeReader] = {name: _with_programs(name) for name in MODEL_NAMES}
+
+
 def _budget(source: Source, depth: int, limits: Limits) -> Budget:
     budget = Budget(depth=depth, limits=limits)
     if isinstance(source, RemoteSource):
@@ -146,7 +170,11 @@ def _read_named(source: Source, place: Place, promises: tuple[str, ...]) -> Cont
     except OutOfReach as error:
         return Contents(Format.DATA, gaps=(Gap(place.member, str(error)),))
     named = place.member is not None and place.member.endswith(promises)
-    return (_read_promising if named else _read_as)(source, found, place)
+    source = hold(source, place.member)
+    contents = (_read_promising if named else _read_as)(source, found, place)
+    if contents.format is Format.HDF5:
+        return contents
+    return contents + read_member_programs(source, place.member, found, place.budget.effort)
 
 
 def _read_promising(source: Source, format_: Format, place: Place) -> Contents:
@@ -187,6 +215,8 @@ def _read_as(source: Source, format_: Format, place: Place) -> Contents:
             return container(source, place)
     except OutOfReach as error:
         return _gap(format_, place, str(error))
+    if format_ is Format.HDF5:
+        return read_hdf5(source, place.member, place.budget.effort)
     if format_ is not Format.DATA:
         return Contents(format_)
     found = read_unasked(source, place.member, place.budget.effort)

@@ -26,6 +26,7 @@ from hubaudit.rules.policy import (
     catalogue_under,
     check_repo,
 )
+from hubaudit.rules.programs import MODEL_CODE
 from hubaudit.rules.safetensors import SAFETENSORS_INVALID
 from hubaudit.rules.siblings import (
     INDEX_INCONSISTENT,
@@ -52,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     PATH_TRAVERSAL,
     EXPANSION,
     TORCHSCRIPT_CODE,
+    MODEL_CODE,
     SAFETENSORS_INVALID,
     WEIGHTS_ONLY,
     DIGEST_MISMATCH,

@@ -10,6 +10,7 @@ from hubaudit.rules.base import Rule
 _TITLES = {
     "CWE-22": "Path Traversal",
     "CWE-59": "Link Following",
+    "CWE-94": "Improper Control of Generation of Code",
     "CWE-345": "Insufficient Verification of Data Authenticity",
     "CWE-354": "Improper Validation of Integrity Check Value",
     "CWE-409": "Improper Handling of Highly Compressed Data",

@@ -112,6 +112,7 @@ def _named_safetensors(header: str) -> rules.Evidence:
 
 _BOMB = gzip.compress(INERT)
 _EXPANDING = Oddity(OddityKind.EXPANSION, None, None, "it unpacks to over 2,147,483,648 bytes")
+_LAMBDA = b'{"class_name": "Lambda", "config": {"function": ["4wEA", null, null]}}'
 
 SAMPLES: dict[str, Sample] = {
     "dangerous-import": of_files(
@@ -159,6 +160,10 @@ SAMPLES: dict[str, Sample] = {
     "torchscript-code": of_files(
         of_bytes(zipped({"p/.data/extern_modules": b"", "p/a.py": b"", "p/x.pkl": INERT})),
         of_bytes(zipped({"m/data.pkl": INERT, "m/extra/a.py": b""})),
+    ),
+    "model-code": of_files(
+        of_bytes(zipped({"config.json": _LAMBDA})),
+        of_bytes(zipped({"config.json": _LAMBDA.replace(b"Lambda", b"Dense")})),
     ),
     "weights-only": of_files(
         evidence(("GLOBAL", "own", "thing"), "STOP", format_=Format.TORCH_LEGACY),
