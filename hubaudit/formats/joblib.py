@@ -9,7 +9,6 @@ state, the loader reads the array from the file: a nested pickle if there are ob
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -52,7 +51,10 @@ _LONGEST_HEAD = 500  # bytes: an array has up to 64 dimensions
 # What may be a module in which `dtype` is a function: a path, but for those known to have none; and of single
 # words, which keys of dicts and short dtypes are, too, the packages that have one by their documentation.
 _PATH = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)+")
-_HAVE_NO_DTYPE = sys.stdlib_module_names | {"joblib"}
+_HAVE_NO_DTYPE = frozenset(
+    "asyncio collections concurrent ctypes email html http importlib joblib json logging multiprocessing "
+    "pathlib unittest urllib xml xmlrpc zipfile zoneinfo".split()
+)
 _HAVE_DTYPE = frozenset(
     "arkouda autograd cudf cunumeric cupy dask jax keras mlx mxnet ndonnx numpy paddle pandas pylab scipy "
     "tensorflow tinygrad torch".split()
