@@ -12,7 +12,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -195,6 +195,11 @@ class Store:
                 "INSERT OR REPLACE INTO results VALUES (?, ?, ?)", (sweep.id, target, result)
             )
 
+    def sweeps(self) -> tuple[SweepRow, ...]:
+        """All of them, the oldest first."""
+        rows = self._rows("SELECT id, name, begun, ended FROM sweeps ORDER BY id", ())
+        return tuple(SweepRow(*row) for row in rows)
+
     def results(self, sweep: SweepRow) -> Iterator[tuple[str, str]]:
         """Target and result, as they were put, by target."""
         query = "SELECT target, result FROM results WHERE sweep = ? ORDER BY target"
@@ -286,17 +291,15 @@ _ELSEWHERE = "move it away, or name another one with --store; it is left as it i
 
 def _open(path: Path) -> sqlite3.Connection:
     _check_file(path)
-    with _explained(path):
+    with _explained(path), ExitStack() as opened:
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        try:
-            _check_kind(connection, path)
-            _use_log(connection)
-            _migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
+        opened.callback(connection.close)
+        _check_kind(connection, path)
+        _use_log(connection)
+        _migrate(connection)
+        opened.pop_all()
     return connection
 
 
@@ -372,12 +375,12 @@ def _migrate(connection: sqlite3.Connection) -> None:
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     connection.execute("BEGIN IMMEDIATE")
+    end = "ROLLBACK"
     try:
         yield connection
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+        end = "COMMIT"
+    finally:
+        connection.execute(end)
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from hubaudit.cli.demo import demo
 from hubaudit.cli.diff import diff
 from hubaudit.cli.errors import UNDECIDED, Job, guard
 from hubaudit.cli.explain import explain
+from hubaudit.cli.history import history
+from hubaudit.cli.merge import merge
 from hubaudit.cli.pins import pins
 from hubaudit.cli.report import report
 from hubaudit.cli.rules import rules
@@ -64,6 +66,8 @@ app.command(epilog=_example("hubaudit explain org/model::pytorch_model.bin"))(ex
 app.command(epilog=_example("hubaudit convert org/model -o ./converted"))(convert)
 app.command(epilog=_example("hubaudit diff org/model@COMMIT", _DIFF_CODES))(diff)
 app.command(epilog=_example("hubaudit sweep approved.txt -o sweep.html", _SWEEP_CODES))(sweep)
+app.command(epilog=_example("hubaudit merge shard-1.sqlite3 shard-2.sqlite3", _SWEEP_CODES))(merge)
+app.command(epilog=_example("hubaudit history org/model"))(history)
 app.command(epilog=_example("hubaudit pins --resolve src configs"))(pins)
 app.command(epilog=_example("hubaudit demo"))(demo)
 

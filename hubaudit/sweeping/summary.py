@@ -32,12 +32,13 @@ class Summary:
     left: int = 0
     problems: tuple[Problem, ...] = ()
     is_first: bool = False
+    missing: tuple[str, ...] = ()  # of a merge: what nobody swept
 
     @property
     def code(self) -> int:
         codes = [result.code for result in self.results]
         codes += [UNDECIDED] if self.problems else []
-        codes += [INCOMPLETE] if self.left else []
+        codes += [INCOMPLETE] if self.left or self.missing else []
         return worst_exit_code(codes)
 
 
@@ -55,6 +56,7 @@ def as_dict(summary: Summary) -> dict[str, Any]:
             for name in ("new", "fixed", "unchanged")
         },
         "left": summary.left,
+        "missing": list(summary.missing),
         "problems": [
             {"source": one.source, "line": one.line, "why": one.why} for one in summary.problems
         ],
