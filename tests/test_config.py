@@ -289,6 +289,101 @@ def test_what_came_from_the_hub_is_no_policy(tmp_path: Path) -> None:
         assert found.passed_over[0].why == "it was downloaded from the Hub"
 
 
+def cloned(folder: Path, *lines: str) -> Path:
+    write(folder / ".git" / "config", "[core]\n\tbare = false\n" + "\n".join(lines))
+    return folder
+
+
+HUB_REMOTES = [
+    '[remote "origin"]\n\turl = https://huggingface.co/org/model',
+    '[remote "origin"] url = "https://jane:secret@HuggingFace.co/org/model"',
+    '[Remote "x"]\n\tfetch = +refs/heads/*\n\tURL=git@hf.co:org/model\n',
+    '[remote "origin"]\nurl = https://github.com/a/b\n[remote "up"]\nurl = ssh://git@hf.co/org/model',
+    "[remote.origin]\nurl = https://hugging\\\nface.co/org/model",
+    '[remote "origin"]\n\tpushurl = https://hub.example.org:8443/org/model',
+]
+
+
+@pytest.mark.parametrize("remote", HUB_REMOTES)
+@pytest.mark.parametrize("scanned", ["model.bin", "sub", "../elsewhere", None])
+def test_a_clone_of_the_hub_is_asked_for_no_policy(
+    remote: str, scanned: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example.org:8443")
+    clone = cloned(tmp_path / "clone", remote)
+    write(clone / "hubaudit.toml", "")
+    write(clone / "sub" / "hubaudit.toml", "")
+    write(clone / "model.bin", "x")
+    for start in (clone, clone / "sub"):
+        found = find_policy(start, [] if scanned is None else [clone / scanned])
+        assert found.path is None
+        assert found.passed_over
+
+
+PROJECT_REMOTES = [
+    "",
+    '[remote "origin"]\n\turl = https://github.com/org/huggingface.co',
+    '[remote "origin"]\n\turl = git@gitlab.example.org:hf.co/project.git',
+    '[remote "origin"]\n\turl = https://nothf.co/org/project',
+    '[submodule "models/a"]\n\turl = https://huggingface.co/org/model',
+    '[credential "https://huggingface.co"]\n\tusername = jane',
+    '[remote "origin"]\n\turl = ../project.git\n\turl = https://[broken',
+]
+
+
+@pytest.mark.parametrize("remote", PROJECT_REMOTES)
+def test_the_policy_of_a_project_in_git_holds_for_what_is_in_it(
+    remote: str, tmp_path: Path
+) -> None:
+    project = cloned(tmp_path / "project", remote)
+    own = write(project / "hubaudit.toml", "")
+    model = write(project / "model.pkl", "x")
+    deep = write(project / "models" / "a" / "model.safetensors", "x")
+    for scanned in (model, deep, deep.parent, project / "models"):
+        assert find_policy(project, [scanned]).path == own
+        assert find_policy(project / "models", [scanned]).path == own
+
+
+def test_a_submodule_or_added_work_tree_has_its_remotes_elsewhere(tmp_path: Path) -> None:
+    project = cloned(tmp_path / "project", '[submodule "m"]\nurl = https://hf.co/org/model')
+    own = write(project / "hubaudit.toml", "")
+    write(project / ".git/modules/m/config", HUB_REMOTES[0])
+    for name, gitdir in (("m", "../.git/modules/m"), ("w", str(project / ".git/worktrees/w"))):
+        write(project / name / ".git", f"gitdir: {gitdir}\n")
+        write(project / name / "hubaudit.toml", "")
+    write(project / ".git/worktrees/w/commondir", "../../modules/m\n")
+    for name in ("m", "w"):
+        found = find_policy(project / name, [project / name / "x.bin"])
+        assert found.path == own
+        assert "is a git clone of a repository on the Hub" in found.passed_over[0].why
+
+
+@pytest.mark.parametrize("name", ["model.bin", "link.bin"])
+def test_a_policy_beside_a_scanned_file_holds_in_a_project_only(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "unpacked"
+    write(folder / "hubaudit.toml", "")
+    write(folder / "model.bin", "x")
+    (folder / "link.bin").symlink_to(write(tmp_path / "blobs" / "x", "x"))
+    found = find_policy(folder, [folder / name])
+    assert (found.path, found.passed_over[0].why) == (None, "it lies beside what is scanned")
+    cloned(folder)
+    assert find_policy(folder, [folder / name]).path == folder / "hubaudit.toml"
+
+
+@pytest.mark.parametrize("sign", [".gitattributes", "config.json", "a.safetensors", "a.ckpt"])
+def test_a_policy_in_an_unpacked_repository_does_not_hold_for_a_part_of_it(
+    sign: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "unpacked"
+    own = write(folder / "hubaudit.toml", "")
+    part = write(folder / "unet" / "x.bin", "x").parent
+    assert find_policy(folder, [part]).path == own
+    write(folder / sign, "x")
+    assert "looks like a model's repository" in find_policy(folder, [part]).passed_over[0].why
+    assert find_policy(part, [part / "x.bin"]).path is None
+    assert find_policy(folder, [tmp_path / "another"]).path == own
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
 def test_a_policy_that_somebody_else_planted_is_not_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -103,6 +103,23 @@ def test_a_hostile_clone_does_not_configure_its_scan(here: Path, run: Run) -> No
     assert run("scan", ".", "-q", "--config", "hubaudit.toml").code == 0
 
 
+@pytest.mark.parametrize("remote", [None, "https://huggingface.co/org/model"])
+def test_a_file_of_a_hostile_clone_is_not_waived_by_the_clone(
+    remote: str | None, here: Path, run: Run
+) -> None:
+    (here / "model.bin").write_bytes(HARMFUL)
+    if remote is not None:
+        (here / ".git").mkdir()
+        (here / ".git" / "config").write_text(f'[remote "origin"]\n\turl = {remote}\n')
+    (file,) = json.loads(run("scan", "model.bin", "-f", "json").out)["files"]
+    waiver = waived("9999-12-31", file["sha256"]).replace("models", "model.bin")
+    (here / "hubaudit.toml").write_text(waiver.replace("a.pkl", "model.bin"))
+    ran = run("scan", "model.bin")
+    assert ran.code == 1
+    assert f"warning: {here}/hubaudit.toml is not used: " in ran.err
+    assert run("scan", "model.bin", "--config", "hubaudit.toml").code == 0
+
+
 def test_what_the_policy_forbids_fails_and_what_it_allows_passes(here: Path, run: Run) -> None:
     models = here / "models"
     models.mkdir()
