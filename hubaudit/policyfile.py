@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     AfterValidator,
@@ -123,7 +123,7 @@ def _one_of(*words: str) -> AfterValidator:
     def check(word: str) -> str:
         if word in words:
             return word
-        close = get_close_matches(word, words, n=1)
+        close = get_close_matches(word.lower(), words, n=1)
         suggestion = f", perhaps {close[0]}" if close else f", only {', '.join(words)}"
         raise ValueError(f"{word!r} is not known{suggestion}")
 
@@ -160,12 +160,12 @@ def _spelled_out(value: object) -> object:
             raise ValueError('write "module.name" or { module = "…", name = "…" }')
 
 
-_SEVERITIES = Literal["critical", "high", "medium", "low"]
 _HUB_WORDS = ("safe", "unscanned", "queued", "error", "caution", "suspicious", "unsafe")
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 _Protocol = Annotated[int, Field(ge=0, le=HIGHEST_PROTOCOL)]
 _FormatWord = Annotated[str, _one_of(*(one.value for one in Format))]
 _HubWord = Annotated[str, _one_of(*_HUB_WORDS)]
+_SeverityWord = Annotated[str, _one_of("critical", "high", "medium", "low")]
 _RuleId = Annotated[str, _one_of(*(rule.id for rule in rules.RULES))]
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)]
 _Day = Annotated[date, BeforeValidator(_day)]
@@ -219,7 +219,7 @@ class _Waiver(_Table):
 
 
 class _File(_Table):
-    fail_on: _SEVERITIES = "high"
+    fail_on: _SeverityWord = "high"
     strict: bool = DEFAULT_POLICY.strict
     max_archive_depth: Annotated[int, Field(ge=0, le=_DEEPEST)] = DEFAULT_POLICY.max_archive_depth
     max_opcodes: Annotated[int, Field(ge=1)] = DEFAULT_POLICY.max_opcodes
@@ -291,6 +291,8 @@ def _spelled(location: tuple[int | str, ...]) -> str:
 
 def _likely(location: tuple[int | str, ...]) -> str:
     """The key that was meant: one of the same table, or of another."""
+    if location == ("tool",):
+        return f"[tool.hubaudit] is for {PROJECT_FILE}: here its keys stand at the top, without it"
     wrong = str(location[-1])
     table: type[_Table] | None = _File
     for part in location[:-1]:
