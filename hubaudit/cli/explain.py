@@ -42,9 +42,7 @@ _Topic = Annotated[
 _All = Annotated[
     bool, typer.Option("--all", help="Show every line, and long values at their length.")
 ]
-_Form = Annotated[
-    options.ListFormName, typer.Option("--format", "-f", help="How a program is written.")
-]
+_Form = Annotated[options.ListFormName, typer.Option("--format", "-f", help="How it is written.")]
 
 
 def explain(
@@ -75,7 +73,7 @@ def explain(
 
     def job() -> int:
         if _SEPARATOR not in topic:
-            console.write(_page(topic))
+            console.write(_page(topic) if form == "text" else _page_as_json(topic))
             return 0
         from hubaudit.cli import progress
         from hubaudit.cli.policy import Choices, settle
@@ -131,6 +129,20 @@ def _page(topic: str) -> str:
         raise UsageError(f"there is no rule {topic}", hint=_likelier(topic, names()))
     sections = [section(rule) for rule in RULES if rule.id == topic]
     return "\n".join([found, *sections])
+
+
+def _page_as_json(topic: str) -> str:
+    """The page as Markdown and, of a rule, what `hubaudit rules --format json` says of it."""
+    import json
+
+    from hubaudit.cli.rules import plain
+    from hubaudit.rules import RULES
+
+    said: dict[str, object] = {"topic": topic}
+    for rule in RULES:
+        if rule.id == topic:
+            said |= plain(rule)
+    return json.dumps(said | {"page": _page(topic)}, indent=2) + "\n"
 
 
 def _likelier(topic: str, names: Sequence[str]) -> str:

@@ -49,14 +49,15 @@ def _as_table(rules: Sequence[Rule], width: int) -> str:
 def _as_json(rules: Sequence[Rule]) -> str:
     import json
 
-    rows = [
-        {
-            "rule": rule.id,
-            "worst": rule.worst.value,
-            "summary": rule.summary,
-            "advice": rule.advice,
-            "references": list(rule.references),
-        }
-        for rule in rules
-    ]
-    return json.dumps(rows, indent=2) + "\n"
+    return json.dumps([plain(rule) for rule in rules], indent=2) + "\n"
+
+
+def plain(rule: Rule) -> dict[str, object]:
+    """A rule as the JSON forms of `rules` and `explain` give it."""
+    return {
+        "rule": rule.id,
+        "worst": rule.worst.value,
+        "summary": rule.summary,
+        "advice": rule.advice,
+        "references": list(rule.references),
+    }

@@ -46,6 +46,16 @@ def test_a_rule_is_explained_by_its_page(name: str, run: Callable[..., Ran]) -> 
     assert ("### References" in ran.out) == (name != pages.INCIDENT)
 
 
+@pytest.mark.parametrize("name", [RULES[0].id, pages.INCIDENT])
+def test_a_rule_is_explained_as_json_where_that_is_asked_for(
+    name: str, run: Callable[..., Ran]
+) -> None:
+    (listed,) = [r for r in json.loads(run("rules", "-f", "json").out) if r["rule"] == name] or [{}]
+    said = json.loads(run("explain", name, "-f", "json").out)
+    assert said == {"topic": name, **listed, "page": run("explain", name).out}
+    assert run("explain", "xyzzy", "-f", "json").code == 2
+
+
 def test_after_a_dangerous_load_the_credentials_come_before_the_forensics(
     run: Callable[..., Ran],
 ) -> None:
