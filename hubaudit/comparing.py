@@ -15,7 +15,7 @@ from hubaudit.opening import Files
 from hubaudit.source import OutOfReach, Source
 from hubaudit.source.remote import RemoteSource
 from hubaudit.tensors.compare import compare
-from hubaudit.tensors.confirmed import ConfirmedSource, data_start
+from hubaudit.tensors.confirmed import ConfirmedCounts, ConfirmedSource, data_start
 from hubaudit.tensors.fetched import Run
 from hubaudit.tensors.pairs import Pair
 from hubaudit.tensors.safetensors import safetensors_table
@@ -100,8 +100,9 @@ def _pickle(files: Files, known: Known, opened: ExitStack) -> Part:
         source = opened.enter_context(files.open(known.file, known.how))
     except FileUnavailable as error:
         return Part(path, _Missing(str(error)), _nothing(str(error)))
-    if isinstance(source, RemoteSource) and known.format == Format.TORCH_ZIP:
-        source = ConfirmedSource(source)
+    if isinstance(source, RemoteSource):
+        is_zip = known.format == Format.TORCH_ZIP
+        source = ConfirmedSource(source) if is_zip else ConfirmedCounts(source, table)
     return Part(path, source, table)
 
 

@@ -18,6 +18,7 @@ from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.state import DEFAULT_LIMITS, Limits
 from hubaudit.pvm.values import Trace
 from hubaudit.source import OutOfReach, Source
+from hubaudit.source.remote import RemoteSource
 
 PICKLES = 5
 
@@ -68,17 +69,23 @@ class _Unclear(Exception):
 def _end_of_storages(source: Source, traces: list[Trace]) -> int:
     """The storages hold no code, but what hides behind them, or in place of them, might.
 
-    Raises _Unclear.
+    Over a network the counts of the pickle are believed where they come out at the end of the file: to
+    read those of the storages is a request for each. Raises _Unclear.
     """
     end = traces[-1].end
     keys = traces[-1].result
     if not isinstance(keys, list):
         raise _Unclear("the storage keys are no list")
-    item_sizes = {storage.key: storage.item_size for storage in storages_of(traces[-2])}
-    for key in keys:
-        item_size = item_sizes.get(key) if isinstance(key, str) else None
-        if item_size is None:
-            raise _Unclear("a storage is of no known type, so what follows it cannot be told")
+    by_key = {storage.key: storage for storage in storages_of(traces[-2])}
+    storages = [by_key.get(key) if isinstance(key, str) else None for key in keys]
+    known = [storage for storage in storages if storage is not None]
+    if len(known) < len(storages):
+        raise _Unclear("a storage is of no known type, so what follows it cannot be told")
+    if isinstance(source, RemoteSource):
+        said = end + sum(8 + storage.count * storage.item_size for storage in known)
+        if said == source.size:
+            return said
+    for storage in known:
         count = int.from_bytes(source.read(end, 8), "little")
-        end += 8 + count * item_size
+        end += 8 + count * storage.item_size
     return end

@@ -19,6 +19,7 @@ from hubaudit.hub.refusals import refusal
 from hubaudit.hub.wire import TRANSIENT, where
 from hubaudit.model import RepoFile, RepoRef
 
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _HOPS = 6  # the Hub needs two; one more when a remembered location has expired
 # Of a 200, as mirrors without ranges send it, so much is read at most. Every file's beginning is within
@@ -34,6 +35,8 @@ class RangeReader:
         self._access = access
         self._asked = access.asked(repo, file)
         self._path, self._size = file.path, file.size
+        self._commit, self._hash = repo.commit_hash, file.sha256 or file.blob_id
+        self._etag: str | None = None  # of the storage, at the first read
         self._url = hf_hub_url(
             repo.repo_id,
             file.path,
@@ -70,6 +73,10 @@ class RangeReader:
                 "Accept-Encoding": "identity",
             }
             with get(url, headers, follow=False) as response:
+                if response.status_code < 400 and same_server(url, self._access.endpoint):
+                    self._check_named(response)
+                if response.status_code in {200, 206}:
+                    self._check_unchanged(response)
                 if response.status_code == 206:
                     data = self._checked(response, start, end)
                     self._location = url
@@ -112,6 +119,28 @@ class RangeReader:
             raise self._failed(f"of a file of {self._size} bytes came {len(data)}")
         return data[start:end]
 
+    def _check_named(self, response: httpx.Response) -> None:
+        """The Hub names the file that it gives or redirects to: it has to be the listed one.
+
+        X-Linked-Etag is the sha256 of an LFS file, else the blob id (`get_hf_file_metadata`, 2.4).
+        """
+        said = response.headers
+        if said.get("X-Repo-Commit", self._commit) != self._commit:
+            raise self._failed("it was served from another commit")
+        if said.get("X-Linked-Size", str(self._size)) != str(self._size):
+            raise self._failed(f"it is listed with {self._size} bytes and served with others")
+        name = _unquoted(said.get("X-Linked-Etag", ""))
+        of_its_kind = self._hash is not None and len(name) == len(self._hash)
+        if _HASH.fullmatch(name) and of_its_kind and name != self._hash:
+            raise self._failed("it was served with another hash than it is listed with")
+
+    def _check_unchanged(self, response: httpx.Response) -> None:
+        """Pieces of two versions of a file would be neither."""
+        etag = _unquoted(response.headers.get("ETag", ""))
+        if etag and self._etag not in {None, etag}:
+            raise self._failed("it changed while it was read")
+        self._etag = etag or self._etag
+
     def _check_encoding(self, response: httpx.Response) -> None:
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding != "identity":
@@ -125,6 +154,10 @@ class RangeReader:
 
     def _failed(self, why: str) -> FileUnavailable:
         return FileUnavailable(why)
+
+
+def _unquoted(etag: str) -> str:
+    return etag.strip().removeprefix("W/").strip('"')
 
 
 def _read(response: httpx.Response, most: int) -> bytes:

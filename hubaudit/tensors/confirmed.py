@@ -10,11 +10,13 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from hubaudit.formats.contents import Contents, Format
+from hubaudit.formats.safetensors import BITS
 from hubaudit.formats.zip_index import read_index
 from hubaudit.formats.zip_records import Entry
 from hubaudit.source import OutOfReach, Source
 from hubaudit.source.remote import RemoteSource
 from hubaudit.tensors.storages import DataStart, by_local_header, by_torch_layout
+from hubaudit.tensors.table import Table
 
 _NEAR = 64 * 1024  # bytes between a header and what is read: up to here they come in one request
 
@@ -30,6 +32,39 @@ def data_start(source: Source, contents: Contents) -> DataStart:
     if first is None or by_local_header(source, first) != by_torch_layout(source, first):
         return by_local_header
     return by_torch_layout
+
+
+class ConfirmedCounts:
+    """A legacy checkpoint: a storage's bytes are read once the count before them was.
+
+    The pickle says how many elements each storage has, so that its place can be computed; torch goes by
+    the count that stands before the elements.
+    """
+
+    def __init__(self, inner: Source, table: Table) -> None:
+        self._inner = inner
+        items = {tensor.storage: BITS[tensor.dtype] // 8 for tensor in table.tensors}
+        self._storages = sorted((begin, end, item) for (begin, end), item in items.items())
+        self._begins = [begin for begin, _, _ in self._storages]
+        self._confirmed: set[int] = set()
+
+    @property
+    def size(self) -> int:
+        return self._inner.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Raises OutOfReach if a count contradicts the pickle."""
+        number = bisect_right(self._begins, offset) - 1
+        if number >= 0 and number not in self._confirmed:
+            begin, end, item = self._storages[number]
+            near = min(offset + length, end) - begin <= _NEAR
+            data = self._inner.read(begin - 8, offset + length - begin + 8 if near else 8)
+            if int.from_bytes(data[:8], "little") * item != end - begin:
+                raise OutOfReach(
+                    "a storage is not as long as the pickle says: --fetch cache compares it nevertheless"
+                )
+            self._confirmed.add(number)
+        return self._inner.read(offset, length)
 
 
 class ConfirmedSource:

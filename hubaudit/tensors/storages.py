@@ -17,6 +17,7 @@ from hubaudit.formats.zip_index import Index
 from hubaudit.formats.zip_records import Entry, read_local, torch_data_start
 from hubaudit.pvm.values import PersistentId, Trace
 from hubaudit.source import Source
+from hubaudit.source.remote import RemoteSource
 
 
 class NoBytes(ValueError):
@@ -145,10 +146,11 @@ class LegacyStorages:
             storage = self._named.first.get(key) if isinstance(key, str) else None
             if storage is None or storage.key in self._begins:
                 return "what its storage keys say is not as torch writes it"
-            count = int.from_bytes(source.read(at, 8), "little", signed=True)
-            if count != storage.count:
-                return f"storage {storage.key} has {count:,} elements, not {storage.count:,}"
-            end = at + 8 + count * storage.item_size
+            if not isinstance(source, RemoteSource):  # there `ConfirmedCounts` looks when it matters
+                count = int.from_bytes(source.read(at, 8), "little", signed=True)
+                if count != storage.count:
+                    return f"storage {storage.key} has {count:,} elements, not {storage.count:,}"
+            end = at + 8 + storage.count * storage.item_size
             if end > source.size:
                 return "the storages are cut off"
             self._begins[storage.key] = at + 8

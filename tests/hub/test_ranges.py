@@ -237,3 +237,46 @@ def test_redirects_in_a_circle_end(hub: StandInHub, connect: Connect) -> None:
     with pytest.raises(FileUnavailable, match="without an end"):
         client.open_range(repo, file).read(0, 1)
     assert fault.hits < 10
+
+
+def having(**headers: str) -> Alter:
+    """The fault that puts other headers into an answer; `_` in a name is `-` there."""
+    changed = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def alter(answer: Answer) -> Answer:
+        kept = {k: v for k, v in answer.headers.items() if k.lower() not in map(str.lower, changed)}
+        return replace(answer, headers={**kept, **changed})
+
+    return Alter(alter)
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "said"),
+    [
+        ("pytorch_model.bin", having(X_Repo_Commit="1" * 40), "another commit"),
+        ("config.json", having(X_Repo_Commit="1" * 40), "another commit"),
+        ("pytorch_model.bin", having(X_Linked_ETag=f'"{"a" * 64}"'), "another hash"),
+        ("config.json", having(X_Linked_ETag=f'"{"a" * 40}"'), "another hash"),
+        ("pytorch_model.bin", having(X_Linked_Size="7"), "served with others"),
+    ],
+)
+def test_what_the_hub_names_otherwise_than_listed_is_unavailable(
+    hub: StandInHub, connect: Connect, path: str, fault: Alter, said: str
+) -> None:
+    client = connect()
+    repo, file = listed(client, path)
+    hub.fault(fault, host="hub", path="/resolve")
+    with pytest.raises(FileUnavailable, match=said):
+        client.open_range(repo, file).read(0, 10)
+
+
+def test_a_file_that_changes_between_two_reads_is_unavailable(
+    hub: StandInHub, connect: Connect
+) -> None:
+    client = connect()
+    repo, file = listed(client, "pytorch_model.bin")
+    source = client.open_range(repo, file)
+    source.read(0, 10)
+    hub.fault(having(ETag='"another"'), host="cdn")
+    with pytest.raises(FileUnavailable, match="changed while it was read"):
+        source.read(20 * BLOCK, 10)
