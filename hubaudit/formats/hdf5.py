@@ -56,6 +56,8 @@ class _Search:
             data = self._source.read(at, _PIECE + len(_CONFIG) if end is None else end - at)
             self._is_named = self._is_named or _CONFIG in data
             for match in _OBJECT.finditer(data):
+                if self._why is not None:
+                    return
                 if at + match.start() >= done and match.start() < _PIECE:
                     done = self._try(at + match.start())
             if len(data) <= _PIECE:

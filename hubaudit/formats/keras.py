@@ -46,6 +46,8 @@ _NAMED_BY = frozenset({"function", "builtin", "class"})  # the class_name where 
 # How serialization_lib marks values that are no objects: `__tensor__`, `__numpy__`, `__tuple__`, …
 _VALUE = re.compile(r"__(?!lambda__)\w+__")
 _LOOKUPS = frozenset({"StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup"})
+# The packages of registered names: tf_keras calls its optimizers `Custom>Adam`.
+_OF_KERAS = ("", "Custom", "keras", "Keras")
 _LAMBDA = "a Lambda layer: Python code that calling the model runs"
 _FUNCTION = "a Python function, as code, that Keras makes when it loads"
 _NOTHING = frozenset({"", "None"})
@@ -180,7 +182,7 @@ def _judge_name(
 def _is_keras(name: str) -> bool:
     package, _, short = name.rpartition(">")
     is_listed = short in KERAS_NAMES or _VALUE.fullmatch(short) is not None or short == "__lambda__"
-    return is_listed and package in ("", "keras", "Keras")
+    return is_listed and package in _OF_KERAS
 
 
 def _training(value: Any) -> dict[str, Any]:

@@ -52,10 +52,11 @@ def _read(
     source: Source, name: str, member: str | None, format_: Format, effort: Effort
 ) -> Contents:
     lowered = name.lower()
+    if lowered.endswith(KERAS_FILES) and format_ is not Format.ZIP:
+        # behind a user block, of whatever bytes, HDF5 begins at byte 512 or later
+        return read_hdf5(source, member, effort)
     if format_ not in _OPEN:
         return Contents(format_)
-    if lowered.endswith(KERAS_FILES):  # behind a user block, HDF5 begins at byte 512 or later
-        return read_hdf5(source, member, effort)
     if lowered.endswith(GRAPHS):
         return read_graph(source, member, effort)
     if lowered.endswith(TEXT_GRAPHS):

@@ -18,6 +18,10 @@ _TOLD = {
     OddityKind.MODEL_CUSTOM: (Severity.MEDIUM, Confidence.MEDIUM),
 }
 
+# What the loaders of Keras and TensorFlow open in a folder, of which `loadpath` knows nothing
+# (`keras.saving.load_model`, of `hf://` too, keras 3.15; `tf.saved_model.load`, tensorflow 2.21).
+_OPENED = ("config.json", "saved_model.pb", "saved_model.pbtxt")
+
 
 def _check(rule: Rule, evidence: Evidence) -> Iterator[Finding]:
     odd = [one for one in evidence.contents.oddities if one.kind in _TOLD]
@@ -41,9 +45,8 @@ def _check(rule: Rule, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _role(evidence: Evidence) -> LoadRole:
-    """Keras's own loader, of `hf://` and of folders, opens a config.json and is none of `loadpath`."""
-    is_config = evidence.file.path.rpartition("/")[2] == "config.json"
-    return LoadRole.LOADED if is_config else evidence.load_role
+    is_opened = evidence.file.path.rpartition("/")[2] in _OPENED
+    return LoadRole.LOADED if is_opened else evidence.load_role
 
 
 MODEL_CODE = Rule(
