@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from hubaudit.formats.contents import OddityKind
 
 _CALLS = "it calls Python"
+_OUTSIDE = "it runs code from outside the graph"
 _WRITES = "it writes files"
 _READS = "it reads files"
 
 _CODE = {
-    **dict.fromkeys(("PyFunc", "PyFuncStateless", "EagerPyFunc"), _CALLS),
+    **dict.fromkeys(("PyFunc", "PyFuncStateless", "EagerPyFunc", "PyCall"), _CALLS),
+    # of no TensorFlow that is known, so that a library of its own has to bring them
+    **dict.fromkeys(("LoadLibrary", "LoadLibraryV2", "ShellExecute", "ExecuteOp"), _OUTSIDE),
     **dict.fromkeys(
         (
             *("WriteFile", "DatasetToTFRecord", "ExperimentalDatasetToTFRecord"),
@@ -28,7 +31,14 @@ _CODE = {
 }
 _FILES = dict.fromkeys(
     (
-        *("ReadFile", "MatchingFiles", "MatchingFilesDataset", "ImmutableConst", "Skipgram"),
+        *(
+            "ReadFile",
+            "MatchingFiles",
+            "MatchingFilesDataset",
+            "ImmutableConst",
+            "Skipgram",
+            "LoadAndRemapMatrix",
+        ),
         *("WholeFileReader", "WholeFileReaderV2", "TextLineReader", "TextLineReaderV2"),
         *("TFRecordReader", "TFRecordReaderV2", "FixedLengthRecordReader"),
         *("FixedLengthRecordReaderV2", "LMDBReader", "LMDBDataset", "ExperimentalLMDBDataset"),

@@ -52,6 +52,7 @@ _LAMBDA = "a Lambda layer: Python code that calling the model runs"
 _FUNCTION = "a Python function, as code, that Keras makes when it loads"
 _NOTHING = frozenset({"", "None"})
 _NAME = re.compile(r"[^\W\d][\w.>]*")
+_MODULE_KEYS = ("module", "fn_module", "function_module")  # of a Lambda's configuration
 _LONGEST_NAME = 80  # characters of one that are shown
 
 
@@ -118,7 +119,7 @@ def _dicts(value: Any) -> Iterator[dict[str, Any]]:
 
 def _judge_object(found: dict[str, Any]) -> Iterator[tuple[OddityKind, str]]:
     name, config = found["class_name"], found["config"]
-    match name.rpartition(">")[2]:
+    match re.split("[>.]", name)[-1]:
         case "Lambda":
             yield from _judge_lambda(config)
         case "__lambda__":
@@ -147,11 +148,20 @@ def _judge_lambda(config: Any) -> Iterator[tuple[OddityKind, str]]:
         named = function.get("config")
     else:
         named = function if _kind_of(config) == "function" else None
+    places = (named, *(config.get(key) for key in _MODULE_KEYS)) if isinstance(config, dict) else ()
+    if any(isinstance(one, str) and _root(one) in _DANGEROUS_MODULES for one in places):
+        said = f"a Lambda layer that calls a function of Python's own library, {_shown(str(named))}"
+        yield OddityKind.MODEL_CODE, said
+        return
     if isinstance(named, str) and _NAME.fullmatch(named):
         said = f"a Lambda layer that calls {_shown(named)}, a function that the loader has to have"
         yield OddityKind.MODEL_FILES, said
         return
     yield OddityKind.MODEL_CODE, _LAMBDA
+
+
+def _root(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _kind_of(config: Any) -> str | None:
@@ -166,11 +176,13 @@ def _judge_name(
     name = config if is_function and isinstance(config, str) else class_name
     module = found.get("module")
     module = module if isinstance(module, str) else ""
-    package = module.partition(".")[0]
+    if not module:
+        module, _, name = name.rpartition(".")
+    package = _root(module)
     shown = _shown(f"{module}.{name}" if module else name)
     is_known = package in _LIBRARIES or not package
     if (
-        (package in _DANGEROUS_MODULES and name not in KERAS_NAMES)
+        package in _DANGEROUS_MODULES
         or (package == "builtins" and name in _DANGEROUS_BUILTINS)
         or (is_known and name.rpartition(".")[2] in _DANGEROUS_KERAS)
     ):

@@ -110,6 +110,10 @@ def test_objects_of_what_is_no_object_itself_are_made_all_the_same() -> None:
         ({"class_name": "function", "config": "relu", "module": "builtins"}, None),
         ({"class_name": "function", "config": "get_file", "module": "keras.utils"}, CODE),
         ({"class_name": "run", "config": {}, "module": "subprocess"}, CODE),
+        ({"class_name": "Dense", "config": {}, "module": "os"}, CODE),
+        ({"class_name": "keras.layers.Lambda", "config": {"function": "x + 1"}}, CODE),
+        ({"class_name": "keras.layers.Dense", "config": {}}, None),
+        ({"class_name": "os.system", "config": {}}, CODE),
         ({"class_name": "TFOpLambda", "config": {"function": "io.write_file"}}, CODE),
         ({"class_name": "TFOpLambda", "config": {"function": "io.read_file"}}, FILES),
         ({"class_name": "TFOpLambda", "config": {"function": "math.add"}}, None),
@@ -132,6 +136,23 @@ def test_a_lambda_of_a_named_function_has_no_code_of_its_own() -> None:
     config = {"class_name": "Lambda", "config": {"function": named}}
     assert CODE not in kinds("config.json", model(config))
     assert FILES in kinds("config.json", model(config))
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({"function": "system", "function_type": "function", "module": "os"}, CODE),
+        ({"function": "os.system", "function_type": "function"}, CODE),
+        ({"function": "own", "function_type": "function", "module": "__main__"}, FILES),
+        ({"function": "own", "function_type": "lambda"}, CODE),
+        ({"function": None}, CODE),
+        (None, CODE),
+    ],
+)
+def test_a_lambda_of_keras_2_is_told_by_the_type_and_module_of_its_function(
+    config: Any, kind: OddityKind
+) -> None:
+    assert kinds("model.h5", h5(model({"class_name": "Lambda", "config": config}))) == [kind]
 
 
 @pytest.mark.parametrize(
