@@ -186,6 +186,11 @@ def same(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     return Outcome((), reader.see(args[0]), settled=False) if args else None
 
 
+def given_back(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`restore_type_tag(value, type)` of torch/jit/_pickle.py yields its first argument."""
+    return Outcome((), reader.see(args[0])) if args else None
+
+
 def compute(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     """Arithmetic, comparisons and the like: of constants they only compute, slowly if these are large."""
     return NOTHING if all(_is_plain(reader.see(value)) for value in args) else None

@@ -126,6 +126,11 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         ("numpy.random._pickle", "__randomstate_ctor"): loaders.generator,
         ("torch._tensor", "_rebuild_from_type"): loaders.rebuild_from_type,
         ("torch._tensor", "_rebuild_from_type_v2"): loaders.rebuild_from_type,
+        ("torch._utils", "_rebuild_parameter_with_state"): loaders.parameter_with_state,
+        ("torch.jit._pickle", "restore_type_tag"): callers.given_back,
+        ("diffusers.configuration_utils", "FrozenDict"): loaders.keyword_dict,
+        ("zoneinfo", "ZoneInfo._unpickle"): loaders.zone_by_name,
+        ("pytz", "_p"): loaders.zone_by_name,
         # pandas makes an index by `_new_Index(cls, data)`, others' Cython classes by `newObj(cls)`
         ("pandas.core.index", "_new_Index"): loaders.CONSTRUCTS_FIRST,
         ("pandas.core.indexes.base", "_new_Index"): loaders.CONSTRUCTS_FIRST,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
+from hubaudit.model import NameClass
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.state import Limits
-from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Skipped, Trace, Value
-from hubaudit.rules.attributes import if_dangerous, item, on_some_object
+from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Skipped, Trace, Unknown, Value
+from hubaudit.rules.attributes import item, on_some_object
 from hubaudit.rules.detours import detour_of
 from hubaudit.rules.gadgets import is_its_own, only_makes, runs_its_state
 from hubaudit.rules.meanings import (
@@ -32,7 +32,21 @@ from hubaudit.rules.meanings import (
     bind,
     class_made_by,
 )
-from hubaudit.rules.names import Use
+from hubaudit.rules.names import Catalogue, Use
+from hubaudit.rules.objects import (
+    MOST_HOOKS,
+    ONE_OF_MANY,
+    Scanned,
+    asked,
+    goes_through,
+    holds_live,
+    is_disguised,
+    is_list,
+    is_live,
+    is_plain_dict,
+    makes_new,
+    parts_of,
+)
 from hubaudit.source.memory import MemorySource
 
 # Calls of calls that one call is followed through (`operator.call(operator.call, …)`), and all of those
@@ -40,8 +54,6 @@ from hubaudit.source.memory import MemorySource
 _MOST_NESTED = 16
 _MOST_STEPS = 100_000
 
-# Of those, in one dict or on one object. Ordinary objects have at most one.
-_MOST_HOOKS = 4
 # Attributes that are set on a class and looked at: a replaced method or two are enough to run code.
 _MOST_SET = 64
 
@@ -55,15 +67,17 @@ _ORDINARY = 64  # the longest name of an attribute in the files of real librarie
 _LOAD_STEPS = 1000
 _LOAD_LIMITS = Limits(opcodes=20_000)
 
-# What unpicklers call on an object, and `dict(…)`: these may be attributes that the pickle itself has set.
-_HOOKS = ("__setstate__", "append", "extend", "add", "keys")
-
-
-# What is called in place of the one that is hidden among many: no row is inert for that.
-_ONE_OF_MANY = Instance(Global("builtins", "object"))
-
 _ATTRGETTER = Global("operator", "attrgetter")
 _ITEMGETTER = Global("operator", "itemgetter")
+_METHODCALLER = Global("operator", "methodcaller")
+
+# What is done where nobody can tell to what: their rows are dangerous.
+_SETS_SOMETHING = Effect(Global("builtins", "setattr"), Use.CALLED)
+_CALLS_SOMETHING = Effect(Global("builtins", "apply"), Use.CALLED)
+_MAKES_A_CLASS = Effect(Global("builtins", "__build_class__"), Use.CALLED)
+
+# Whose `__setstate__` takes a number and is its own (`iter([1]).__reduce__()`, CPython 3.13).
+_COUNTS = frozenset("iter reversed range xrange bytearray islice cycle chain count".split())
 
 
 class Follower:
@@ -73,9 +87,12 @@ class Follower:
     found.
     """
 
-    def __init__(self, trace: Trace, is_read: Callable[[Value], bool]) -> None:
+    def __init__(
+        self, trace: Trace, is_read: Callable[[Value], bool], catalogue: Catalogue
+    ) -> None:
         self._trace = trace
         self._is_read = is_read
+        self._catalogue = catalogue
         self._changed = {
             id(call.function): call.function
             for call in trace.calls
@@ -89,7 +106,8 @@ class Follower:
         self._meanings: dict[int, Meaning] = {}
         self._hooks: dict[int, list[_Hook]] = {}
         self._own_states: dict[tuple[int, Global], bool] = {}
-        self._scanned: dict[int, _Scanned] = {}
+        self._scanned: dict[int, Scanned] = {}
+        self._built: dict[int, list[Value]] = {}
         self._steps_left = _MOST_STEPS
         self._nested = 0
         self._text_left = _MOST_TEXT
@@ -106,6 +124,9 @@ class Follower:
                     yield from self._call(call)
         for hooks in self._hooks.values():
             yield from self._appended(hooks)
+        for call in self._trace.calls:
+            if call.items or call.flat:
+                yield from self._filled(call)
 
     # What detours ask
 
@@ -135,7 +156,7 @@ class Follower:
             return None
         self._steps_left -= _LOAD_STEPS
         trace = interpret(MemorySource(payload), limits=_LOAD_LIMITS)
-        inner = Follower(trace, lambda _: False)
+        inner = Follower(trace, lambda _: False, self._catalogue)
         inner._steps_left = self._steps_left // 2
         named = [Effect(Global(*name), Use.NAMED) for name in trace.imports]
         done = [effect for _, effect in inner.effects()]
@@ -171,6 +192,8 @@ class Follower:
                 if called is None:
                     return Outcome()
                 return Outcome((Effect(called, use),), Instance(called))
+            case PersistentId() | Unknown():
+                return Outcome((Effect(on_some_object("__call__"), use),))
             case _:
                 return Outcome()
 
@@ -183,12 +206,26 @@ class Follower:
             use = Use.CALLED  # of these, `__new__` does what a call does
         known = args is not None and len(args) <= _MOST_ARGUMENTS and self._text_left > 0
         found = detour(args, self) if detour is not None and known else None  # type: ignore[arg-type]
+        more = tuple(self._asked(name, args)) if use is Use.CALLED else ()
         if found is None:
-            return Outcome((Effect(name, use),), Instance(name))
+            return Outcome((Effect(name, use), *more), Instance(name))
         self._text_left -= _cost(found)
         value = Instance(name) if found.value is NOBODY_KNOWS else found.value
         judged = Judged.BY_ARGUMENT if found.settled else Judged.BY_ROW
-        return Outcome((Effect(name, use, judged), *found.effects), value)
+        return Outcome((Effect(name, use, judged), *more, *found.effects), value)
+
+    def _asked(self, name: Global, args: Arguments) -> Iterator[Effect]:
+        """What a call does besides, by methods of what it is given."""
+        row = self._catalogue.find(name.module, name.name)
+        if row is not None and row.enum and (args is None or len(args) != 1):
+            yield _MAKES_A_CLASS  # of an enum without members: Lib/enum.py `EnumType.__call__`
+        if goes_through(name):
+            if args is None:
+                yield _CALLS_SOMETHING
+            for maker in asked(name, args or (), self.see):
+                yield Effect(Global(maker.module, f"{maker.name}.__iter__"), Use.CALLED)
+        if any(is_disguised(arg, self.see) for arg in args or ()):
+            yield _CALLS_SOMETHING
 
     def _made_by(self, name: Global, args: Arguments) -> Outcome | None:
         """`X.__new__(X, …)` constructs X, as NEWOBJ does; so `copyreg` has it done below protocol 4.
@@ -207,10 +244,9 @@ class Follower:
     def _get_attributes(self, getter: Getter, args: Arguments) -> Outcome:
         owner = self.see(args[0]) if args else NOBODY_KNOWS
         found = [attribute(owner, name) for name in getter.names]
-        effects = tuple(
-            if_dangerous(name) if path is None else Effect(path, Use.NAMED)
-            for name, path in zip(getter.names, found, strict=True)
-        )
+        if None in found:
+            return Outcome((Effect(_ATTRGETTER, Use.CALLED),), Instance(_ATTRGETTER))
+        effects = tuple(Effect(path, Use.NAMED) for path in found if path is not None)
         one = found[0] if len(found) == 1 else None
         return Outcome(effects, Instance(_ATTRGETTER) if one is None else one)
 
@@ -220,6 +256,8 @@ class Follower:
         return found or Outcome((), Instance(_ITEMGETTER))
 
     def _call_method(self, caller: MethodCaller, args: Arguments) -> Outcome:
+        if args is None:
+            return Outcome((Effect(_METHODCALLER, Use.CALLED),), Instance(_METHODCALLER))
         owner = self.see(args[0]) if args else NOBODY_KNOWS
         method = attribute(owner, caller.name) or on_some_object(caller.name)
         return self.perform(method, caller.args)
@@ -232,6 +270,8 @@ class Follower:
         plain = isinstance(call.args, tuple) and not _has_keywords(call)
         outcome = self.perform(function, call.args if plain else None, use)  # type: ignore[arg-type]
         self._remember(call, outcome.value)
+        if is_live(call.args):  # `function(*args)` of what nobody knows
+            yield call, _CALLS_SOMETHING
         if isinstance(function, Bound) and function.origin is not None:
             call = Call(call.how, function.origin, call.args, call.offset, call.kwargs)
         yield from ((call, effect) for effect in outcome.effects)
@@ -253,6 +293,55 @@ class Follower:
                 if runs_its_state(maker):
                     yield call, self._run_state(maker, state)
                 yield from self._set_attributes(call, state)
+            case _ if not isinstance(state, int):
+                yield call, _SETS_SOMETHING
+        if isinstance(call.function, Call):
+            yield from self._build_anew(call, call.function, state)
+
+    def _build_anew(self, call: Call, made: Call, state: Value) -> Iterator[tuple[Call, Effect]]:
+        """BUILD of an object that may have a `__setstate__` of its own, or may be another one."""
+        origin = self.see(made.function)
+        name = origin.name.rpartition(".")[2] if isinstance(origin, Global) else ""
+        counts = isinstance(state, int) and name in _COUNTS
+        again = self._built.setdefault(id(made), [])
+        is_new = counts or makes_new(origin, self._catalogue, self._trace.protocol)
+        if not is_new or holds_live(again, self.see):
+            yield call, Effect(_method(self.see(made), "__setstate__"), Use.CALLED)
+        again.append(state)
+
+    def restored(self, cls: Global, state: Value) -> tuple[Effect, ...]:
+        """What giving `state` to a new object of `cls` does, by BUILD or a function that does the same."""
+        parts = list(parts_of(state, self.see))
+        odd = [one for one in parts if not isinstance(one, Mapping) or self._scan(one).sets_methods]
+        own = (self._run_state(cls, state),) if runs_its_state(cls) else ()
+        return (*own, *([_SETS_SOMETHING] if odd else ()))
+
+    def _scan(self, part: Mapping) -> Scanned:
+        return self._scanned.setdefault(id(part), Scanned(part))
+
+    def _filled(self, call: Call) -> Iterator[tuple[Call, Effect]]:
+        """APPENDS, ADDITEMS and SETITEMS on what a call made."""
+        made = self.see(call)
+        maker = made.maker if isinstance(made, Instance) else None
+        if call.items and not self._is_filled_as_a_list(call, maker):
+            shown = Call("APPENDS", _with_states(call), (call.items,), call.offset)
+            yield shown, Effect(_method(made, "append"), Use.CALLED)
+        if call.flat and (maker is None or not is_plain_dict(maker)):
+            part = Mapping(call.flat)
+            if self._scan(part).sets_specials or self._scan(part).has_computed_names:
+                yield Call("SETITEMS", call, (part,), call.offset), _SETS_SOMETHING
+
+    def _is_filled_as_a_list(self, call: Call, maker: Global | None) -> bool:
+        """Whether its `append` and `extend` are those of its class, and that is a list or nobody's."""
+        if maker is None or not makes_new(
+            self.see(call.function), self._catalogue, self._trace.protocol
+        ):
+            return False
+        row = self._catalogue.find(maker.module, maker.name, self._trace.protocol)
+        if not is_list(maker) and row is not None and row.name_class is NameClass.INERT:
+            return False
+        parts = [part for state in call.state for part in parts_of(state, self.see)]
+        return all(isinstance(part, Mapping) for part in parts)
 
     def _change_name(
         self, call: Call, target: Global, state: Value
@@ -261,8 +350,11 @@ class Follower:
         if target.name:
             yield call, Effect(target, Use.CALLED)
         yield call, Effect(Global("builtins", "setattr"), Use.CALLED)
-        for _, value in islice(_attributes(state), _MOST_SET):
-            yield from ((call, effect) for effect in self.perform(self.see(value), None).effects)
+        for part in parts_of(state, self.see):
+            values = part.flat[1::2] if isinstance(part, Mapping) else ()
+            for value in values[:_MOST_SET]:
+                done = self.perform(self.see(value), None)
+                yield from ((call, effect) for effect in done.effects)
 
     def _run_state(self, maker: Global, state: Value) -> Effect:
         judged = id(state), maker
@@ -295,17 +387,23 @@ class Follower:
                 shown = Call("BUILD", hook.build, (state,), call.offset)
                 done = self.perform(self.see(hook.value), (state,))
                 yield from ((shown, effect) for effect in done.effects)
-        for part in _parts(state):
-            found = self._scanned.setdefault(id(part), _Scanned()).hooks_of(part)
+        for part in parts_of(state, self.see):
+            if not isinstance(part, Mapping):
+                yield call, _SETS_SOMETHING
+                continue
+            scanned = self._scan(part)
+            if scanned.sets_specials or scanned.sets_destructor_of(self.see(call.function)):
+                yield call, _SETS_SOMETHING
+            found = scanned.hooks
             hooks = [_Hook(name, value, call) for name, value in found]
             if hooks:
                 known = self._hooks.setdefault(id(call.function), [])
                 if known and all(known[-1].is_like(hook) for hook in hooks):
                     continue
-                if len(known) < _MOST_HOOKS:
+                if len(known) < MOST_HOOKS:
                     known += hooks
                 else:
-                    known[-1] = _Hook("keys", _ONE_OF_MANY, call)
+                    known[-1] = _Hook("keys", ONE_OF_MANY, call)
 
     def _appended(self, hooks: list[_Hook]) -> Iterator[tuple[Call, Effect]]:
         """APPENDS and ADDITEMS on an object call these, and leave no call of their own in a trace.
@@ -360,36 +458,16 @@ class _Hook:
         return self.name == other.name and self.value is other.value
 
 
-class _Scanned:
-    """What was seen of a dict: one may be the state of many objects.
-
-    Which of two values of a key it held when, a trace does not tell: both count.
-    """
-
-    __slots__ = ("_hooks",)
-
-    def __init__(self) -> None:
-        self._hooks: list[tuple[str, Value]] | None = None
-
-    def hooks_of(self, part: Mapping) -> list[tuple[str, Value]]:
-        if self._hooks is None:
-            self._hooks = [
-                (name, value)
-                for name, value in part.pairs()
-                if isinstance(name, str) and name in _HOOKS
-            ]
-            if len(self._hooks) > _MOST_HOOKS:
-                self._hooks = [("keys", _ONE_OF_MANY)]
-        return self._hooks
+def _method(owner: Meaning, name: str) -> Global:
+    """A method of what may be anything: no row has it, so that calling it is high."""
+    return attribute(owner, name) or on_some_object(name)
 
 
-def _attributes(state: Value) -> Iterator[tuple[str, Value]]:
-    """What BUILD without a `__setstate__` sets: of a dict, or of two, the second for slots."""
-    for part in _parts(state):
-        yield from ((key, value) for key, value in part.pairs() if isinstance(key, str))
-
-
-def _parts(state: Value) -> Iterator[Mapping]:
-    for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-        if isinstance(part, Mapping):
-            yield part
+def _with_states(call: Call) -> Call:
+    """The call with what was put into the object before, to be shown."""
+    shown = call
+    for state in call.state[:MOST_HOOKS]:
+        if isinstance(state, Call) and state.flat:
+            state = Call("SETITEMS", state, (Mapping(state.flat),), state.offset)
+        shown = Call("BUILD", shown, (state,), call.offset)
+    return Call("SETITEMS", shown, (Mapping(call.flat),), call.offset) if call.flat else shown

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from hubaudit.pvm import values
 from hubaudit.pvm.values import Call, Global, Value
 from hubaudit.rules import codings, gadgets
 from hubaudit.rules.callers import performed, unpacked
 from hubaudit.rules.meanings import (
-    NOBODY_KNOWS,
     NOTHING,
     Detour,
     Effect,
@@ -147,18 +148,68 @@ def zone_of_no_file(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
 
 
 def rebuild_from_type(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
-    """`_rebuild_from_type_v2(func, type, args, state)` of torch/_tensor.py calls `func(*args)`."""
+    """`_rebuild_from_type_v2(func, type, args, state)` of torch/_tensor.py calls `func(*args)`.
+
+    Then it gives the state to the result, by the `__setstate__` of `type` or as attributes.
+    """
     match args:
-        case (function, cls, arguments, *_):
+        case (function, cls, arguments, *states):
             done = performed(function, unpacked(arguments, reader), reader)
             made = reader.see(cls)
-            if done is None or not isinstance(reader.see(function), Global):
+            if done is None:
                 return None
-            return Outcome(
-                done.effects, Instance(made) if isinstance(made, Global) else NOBODY_KNOWS
-            )
+            if not isinstance(made, Global):
+                return Outcome(done.effects, settled=made is None)
+            given = [effect for state in states for effect in reader.restored(made, state)]
+            settled = _is_tensor_maker(reader.see(function))
+            return Outcome((*done.effects, *given), Instance(made), settled)
         case _:
             return None
+
+
+def _is_tensor_maker(function: Meaning) -> bool:
+    """Whether it gives a new tensor: torch itself names only these there (torch 2.13)."""
+    return (
+        isinstance(function, Global)
+        and function.module.partition(".")[0] == "torch"
+        and function.name.startswith("_rebuild_")
+        and not function.name.startswith("_rebuild_from_type")
+    )
+
+
+def parameter_with_state(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`_rebuild_parameter_with_state(data, requires_grad, hooks, state)` of torch/_utils.py."""
+    match args:
+        case (_, _, _, state):
+            return Outcome(reader.restored(Global("torch.nn.parameter", "Parameter"), state))
+        case _:
+            return None
+
+
+def keyword_dict(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`FrozenDict({…})` of diffusers/configuration_utils.py makes attributes of its items as well."""
+    match args:
+        case (values.Mapping() as items,):
+            name = Global("diffusers.configuration_utils", "FrozenDict")
+            return Outcome(reader.restored(name, items))
+        case ():
+            return NOTHING
+        case _:
+            return None
+
+
+def zone_by_name(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`ZoneInfo._unpickle(key, from_cache)` and `pytz._p(name, …)` read the file of that zone."""
+    match [reader.see(value) for value in args]:
+        case [str(key), *_] if _ZONE.fullmatch(key):
+            return NOTHING
+        case _:
+            return None
+
+
+# Names in the IANA database: "America/Argentina/Buenos_Aires", "Etc/GMT+5". No name has a dot, so that
+# none leads out of the folder.
+_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}", re.ASCII)
 
 
 def reconstructor(args: tuple[Value, ...], reader: Reader) -> Outcome | None:

@@ -193,5 +193,9 @@ class Reader(Protocol):
         """What calling a meaning does, or constructing it; None for arguments that nobody can tell."""
         ...
 
+    def restored(self, cls: Global, state: Value) -> tuple[Effect, ...]:
+        """What giving a state to a new object of a class does, beyond setting data."""
+        ...
+
 
 Detour = Callable[[tuple[Value, ...], Reader], Outcome | None]

@@ -67,7 +67,7 @@ def _judge_trace(
     catalogue: Catalogue, format_: Format, pickle: PickleRead, nested: Nested
 ) -> Iterator[NameUse]:
     trace = pickle.trace
-    follower = Follower(trace, nested.reader_of(pickle))
+    follower = Follower(trace, nested.reader_of(pickle), catalogue)
     seen = _collect(trace, catalogue, follower)
     rows = {
         name: _Row(catalogue, found, name, trace.protocol, format_) for name, found in seen.items()
