@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from hubaudit import __version__, rules
+from hubaudit.agreement import since_agreed as with_agreement
 from hubaudit.comparing import (
     TORCH_CHECKPOINTS,
     Depth,
@@ -64,6 +65,7 @@ def audit(
     fetch: Fetch = "auto",
     load: LoadOptions = _DEFAULT_LOAD,
     depth: Depth = Sampling(),  # noqa: B008 -- frozen
+    since_agreed: bool = False,
     with_cost: bool = False,
     record: Path | None = None,
     replay: Path | None = None,
@@ -76,7 +78,8 @@ def audit(
 
     `fetch`: which pickle-format files go whole into the HF cache; by "auto" those that the loader opens,
     which is found by `load`. `record` keeps the exchanges with the Hub in a folder, `replay` answers from
-    such a folder. `with_cost` puts the network's figures into the report, which depend on the caches.
+    such a folder. `since_agreed` looks for the last commit at which siblings that differ now agreed.
+    `with_cost` puts the network's figures into the report, which depend on the caches.
 
     Raises HubauditError for what could not be done, never for what was found: a Hub that fails
     half-way leaves nothing decided, unless something already found decides it.
@@ -86,8 +89,18 @@ def audit(
     with HubClient(
         endpoint=endpoint, token=token, listener=listener, record=record, replay=replay
     ) as hub:
-        report = audit_on(
-            hub, target, policy=policy, listener=listener, fetch=fetch, load=load, depth=depth
+        repo = hub.pin(target)
+        listener(Pinned(repo))
+        listing = hub.list_files(repo)
+        report = audit_listing(
+            hub,
+            listing,
+            policy=policy,
+            listener=listener,
+            fetch=fetch,
+            load=load,
+            depth=depth,
+            since_agreed=since_agreed,
         )
         return replace(report, cost=hub.cost) if with_cost else report
 
@@ -120,11 +133,20 @@ def audit_listing(
     fetch: Fetch = "auto",
     load: LoadOptions = _DEFAULT_LOAD,
     depth: Depth = Sampling(),  # noqa: B008 -- frozen
+    since_agreed: bool = False,
     memory: Memory = NO_MEMORY,
 ) -> RepoReport:
     """Steps 3 to 9 for a commit that is listed. Content that `memory` knows is not read again."""
     files = HubFiles(hub, listing.repo, fetch, memory=memory)
-    return _Audit(files, listing, _Settings(policy, load, depth), listener).run()
+    look_back: Callable[[Comparison], Comparison] = _as_it_is
+    if since_agreed:
+        look_back = partial(with_agreement, hub, listing, policy=policy, depth=depth)
+    settings = _Settings(policy, load, depth, look_back)
+    return _Audit(files, listing, settings, listener).run()
+
+
+def _as_it_is(comparison: Comparison) -> Comparison:
+    return comparison
 
 
 def scan(
@@ -187,6 +209,7 @@ class _Settings:
     policy: Policy
     load: LoadOptions
     depth: Depth
+    look_back: Callable[[Comparison], Comparison] = _as_it_is
 
 
 class _Audit:
@@ -294,7 +317,8 @@ class _Audit:
             for pair in pairs
             if any(known[path].format in TORCH_CHECKPOINTS for path in pair.pickles)
         ]
-        for done in compare_pairs(self._files, torch, known, self._settings.depth, pool.map):
+        for one in compare_pairs(self._files, torch, known, self._settings.depth, pool.map):
+            done = self._settings.look_back(one)
             self._comparisons.append(done)
             self._listener(Compared(done))
 
@@ -329,12 +353,13 @@ class _Audit:
         policy = self._settings.policy
         verdict = decide(findings, unread, policy)
         ruleset = rules.ruleset_digest(catalogue_digest())
+        files = tuple(one.report for one in self._examined)
         report = RepoReport(
             tool=Tool("hubaudit", __version__, ruleset, policy.digest),
             repo=self._listing.repo,
             verdict=verdict,
-            summary=summarize(verdict, findings, unread, policy),
-            files=tuple(one.report for one in self._examined),
+            summary=summarize(verdict, findings, unread, policy, files),
+            files=files,
             findings=findings,
             globals=tuple(row for one in self._examined for row in one.globals),
             comparisons=tuple(self._comparisons),

@@ -61,6 +61,7 @@ BELOW = {
     ("hubaudit.demo", "hubaudit.cli"),
     ("hubaudit.policyfile", "hubaudit.policysearch"),
     ("hubaudit.examine", "hubaudit.pipeline"),
+    ("hubaudit.agreement", "hubaudit.pipeline"),
     ("hubaudit.comparing", "hubaudit.pipeline"),
     ("hubaudit.comparing", "hubaudit.agreement"),
 }

@@ -147,6 +147,20 @@ def test_what_the_loader_opens_is_cached_and_its_fallback_is_read_in_place(
     assert report["load"]["library"] == "transformers"
 
 
+def test_the_last_commit_at_which_siblings_agreed_is_said_where_that_is_asked_for(
+    hubaudit: Hubaudit, repo: HubRepo
+) -> None:
+    agreed = repo.sha
+    other = safetensors({"w": floats((8, 8), 2)})
+    repo.commit(repo.files | {"model.safetensors": other})
+    repo.commit(repo.files | {"README.md": b"# Another\n"})
+    [compared] = hubaudit.json(MAIN, code=1)["comparisons"]
+    assert (compared["result"], compared["agreed_at"]) == ("differs", None)
+    [compared] = hubaudit.json(MAIN, "--since-agreed", code=1)["comparisons"]
+    assert compared["agreed_at"] == agreed
+    assert agreed[:12] in hubaudit(MAIN, "--since-agreed").stdout
+
+
 def test_the_report_names_the_commit_the_files_and_how_they_were_read(
     hubaudit: Hubaudit, repo: HubRepo
 ) -> None:

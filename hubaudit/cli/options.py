@@ -140,6 +140,14 @@ Deep = Annotated[
     bool,
     typer.Option("--deep", rich_help_panel=_READING, help="Short for --compare full: every byte."),
 ]
+SinceAgreed = Annotated[
+    bool,
+    typer.Option(
+        "--since-agreed",
+        rich_help_panel=_READING,
+        help="Of siblings that differ, say up to which of the last 20 commits they agreed.",
+    ),
+]
 SampleSeed = Annotated[
     int,
     typer.Option(
