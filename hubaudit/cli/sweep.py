@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hubaudit.events import Event, Listener
     from hubaudit.hub.client import HubClient
     from hubaudit.lists import ApprovedList, Entry
-    from hubaudit.sweeping.record import Recorder
+    from hubaudit.sweeping.record import Recorder, StoreDesk
     from hubaudit.sweeping.run import Shard, Swept, Task
     from hubaudit.sweeping.work import Answer, How
 
@@ -169,22 +169,47 @@ def _sweep(
 
     desk = StoreDesk(recorder.store)
 
-    def work(entry: Entry, how: How) -> Answer:
+    def here(entry: Entry, how: How) -> Answer:
         return perform(hub, entry.target, how, desk, warnings_of(entry.target.repo_id))
 
-    with shown(len(tasks), quiet=order.quiet) as show:
+    with ExitStack() as stack:
+        work: Callable[[Entry, How], Answer] = here
+        at_once = order.jobs
+        if order.executor != "threads":
+            work, at_once = _elsewhere(order, recorder, hub, desk, stack)
+        show = stack.enter_context(shown(len(tasks), quiet=order.quiet))
         heard.listener = show.hears
-        pool = ThreadPoolExecutor(order.jobs, "sweep")
+        pool = ThreadPoolExecutor(at_once, "sweep")
         try:
             may_go_on = partial(_has_requests, hub)
-            swept = Sweep(recorder, pool, work, order.jobs, show, may_go_on).run(tasks)
+            swept = Sweep(recorder, pool, work, at_once, show, may_go_on).run(tasks)
         except BaseException:
             # who waits for a limit is woken, who reads is not waited for: the process ends
             hub.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    pool.shutdown()
-    return swept
+        pool.shutdown()
+        return swept
+
+
+def _elsewhere(
+    order: Order, recorder: Recorder, hub: HubClient, desk: StoreDesk, stack: ExitStack
+) -> tuple[Callable[[Entry, How], Answer], int]:
+    """What sends the work to a cluster, and how much at once."""
+    from hubaudit.sweeping.cluster import Cluster, connected
+
+    if order.executor.partition(":")[0] != "dask":
+        raise UsageError(
+            f"there is no executor {order.executor!r}", hint="threads, dask or dask:tls://HOST:8786"
+        )
+    if order.max_requests is not None:
+        raise UsageError(
+            "--max-requests counts on this machine only", hint="leave it out, or use threads"
+        )
+    executor, at_once = stack.enter_context(
+        connected(order.executor, order.jobs, insecure=order.insecure_cluster)
+    )
+    return Cluster(executor, hub, recorder, desk).work, at_once
 
 
 def _has_requests(hub: HubClient) -> bool:
