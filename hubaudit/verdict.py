@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from hubaudit.config import Policy
-from hubaudit.model import Finding, Severity, Unread, Verdict
+from hubaudit.formats.contents import Format
+from hubaudit.model import FileReport, Finding, LoadRole, Severity, Unread, Verdict
 
 FAILED = 1
 # The end of a summary, so that every format of the report says it.
@@ -29,12 +30,21 @@ def decide(findings: Iterable[Finding], unread: Sequence[Unread], policy: Policy
 
 
 def summarize(
-    verdict: Verdict, findings: Sequence[Finding], unread: Sequence[Unread], policy: Policy
+    verdict: Verdict,
+    findings: Sequence[Finding],
+    unread: Sequence[Unread],
+    policy: Policy,
+    files: Iterable[FileReport] = (),
 ) -> str:
-    """One sentence for the report; more if something of what was found is tolerated, or critical."""
+    """One sentence for the report; more if there is code among `files`, which no audit reads, or if
+    something of what was found is tolerated, or critical."""
     counted = [finding for finding in findings if finding.waived is None]
     tolerated = len(findings) - len(counted)
+    code = _code_text(list(files))
     said = _explain(verdict, counted, unread, policy)
+    if code and verdict is Verdict.PASS:
+        said = "Nothing failed in what was read."
+    said += code
     if tolerated:
         said += f" Tolerated: {_count(tolerated, 'finding')}."
     critical = any(finding.severity is Severity.CRITICAL for finding in counted)
@@ -57,6 +67,22 @@ def _explain(
             return f"Nothing failed, but {_count(len(medium), 'finding')} should be looked at."
         case Verdict.PASS:
             return "Everything that could execute was read, and nothing in it failed."
+
+
+def is_code(file: FileReport) -> bool:
+    """Whether it is source code that a load may run. Nobody reads that here: it is no pickle."""
+    return file.load_role is LoadRole.CODE and file.path.endswith(".py")
+
+
+def _code_text(files: Sequence[FileReport]) -> str:
+    parts = []
+    if python := sum(map(is_code, files)):
+        parts.append(
+            f"{_count(python, 'Python file')} that trust_remote_code=True or an import runs"
+        )
+    if scripts := sum(file.format == Format.TORCHSCRIPT for file in files):
+        parts.append(f"the code in {_count(scripts, 'TorchScript file')}")
+    return f" Not read: {', '.join(parts)}." if parts else ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,11 +1,26 @@
 from __future__ import annotations
 
+import json
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
+from hubaudit import scan
 from hubaudit.config import Policy
-from hubaudit.model import Confidence, Finding, Severity, Unread, Verdict
+from hubaudit.demo.checkpoints import floats, safetensors
+from hubaudit.model import (
+    Confidence,
+    FileReport,
+    Finding,
+    LoadRole,
+    ReadHow,
+    Severity,
+    Unread,
+    Verdict,
+)
+from hubaudit.report import terminal
+from hubaudit.report.page import Page
 from hubaudit.verdict import IF_LOADED, decide, exit_code, summarize, worst_exit_code
 
 UNREAD = (Unread("a", None, "gone"),)
@@ -82,3 +97,41 @@ def test_a_critical_finding_points_to_what_to_do_after_a_load() -> None:
     tolerated = [finding(Severity.HIGH), finding(Severity.CRITICAL, waived="a test")]
     for others in ([finding(Severity.HIGH)], tolerated):
         assert pointer not in summarize(Verdict.FAIL, others, (), Policy())
+
+
+def code(path: str, role: LoadRole = LoadRole.CODE, format_: str = "text") -> FileReport:
+    return FileReport(path, 1, None, None, format_, role, ReadHow.HEADER, None, None)
+
+
+def test_a_pass_does_not_claim_that_code_was_read_which_nobody_read() -> None:
+    everything = "Everything that could execute was read, and nothing in it failed."
+    assert summarize(Verdict.PASS, (), (), Policy(), [code("a.py", LoadRole.NEVER)]) == everything
+    said = summarize(Verdict.PASS, (), (), Policy(), [code("a.py"), code("b.py")])
+    assert said == (
+        "Nothing failed in what was read."
+        " Not read: 2 Python files that trust_remote_code=True or an import runs."
+    )
+    script = code("m.pt", LoadRole.LOADED, "torchscript")
+    said = summarize(Verdict.PASS, (), (), Policy(), [code("a.py"), script])
+    assert "1 Python file that" in said
+    assert said.endswith(", the code in 1 TorchScript file.")
+
+
+@pytest.mark.parametrize("verdict", set(Verdict) - {Verdict.PASS})
+def test_every_verdict_counts_the_code_that_was_not_read(verdict: Verdict) -> None:
+    said = summarize(verdict, [finding(Severity.HIGH)], UNREAD, Policy(), [code("a.py")])
+    assert " Not read: 1 Python file that" in said
+
+
+def test_an_audit_names_the_python_files_that_its_load_runs(tmp_path: Path) -> None:
+    config = {"model_type": "x", "auto_map": {"AutoModel": "modeling_x.M"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "modeling_x.py").write_text("from .helper import y\n")
+    (tmp_path / "helper.py").write_text("y = 1\n")
+    (tmp_path / "model.safetensors").write_bytes(safetensors({"w": floats((4, 4), 1)}))
+    report = scan(tmp_path)
+    assert report.verdict is Verdict.PASS
+    assert "Not read: 2 Python files" in report.summary
+    shown = terminal.render(report, Page(width=1000))
+    assert "Read 0 of 2 files that can execute" in shown
+    assert "; not the Python code in helper.py, modeling_x.py." in shown

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hubaudit.formats.contents import Format
 from hubaudit.model import FileReport, ReadHow, RepoReport
+from hubaudit.report.escape import clipped
 from hubaudit.report.words import count, size
 from hubaudit.selection import can_execute
+from hubaudit.verdict import is_code
+
+_MOST_NAMED = 4  # published custom models have two to four modules
+_PATH_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Of `able` files that can execute, `whole` were read to their end: `size` bytes. `others` cannot."""
+    """Of `able` files that can execute, `whole` were read to their end: `size` bytes. `others` cannot.
+
+    `code` are paths, sorted: Python that a load may run, which is among `able` and was not read.
+    """
 
     able: int
     whole: int
     size: int
     others: int
+    code: tuple[str, ...] = ()
 
 
 def coverage(report: RepoReport) -> Coverage:
@@ -25,10 +35,11 @@ def coverage(report: RepoReport) -> Coverage:
     unread = {entry.path for entry in report.unread}
     able = {file.path: file.size for file in report.files if executes(file)}
     whole = able.keys() - unread
-    others = sum(file.path not in able.keys() | unread for file in report.files)
-    return Coverage(
-        len(able.keys() | unread), len(whole), sum(able[path] for path in whole), others
-    )
+    code = {file.path for file in report.files if is_code(file)} - able.keys()
+    can_run = able.keys() | unread | code
+    others = sum(file.path not in can_run for file in report.files)
+    size_read = sum(able[path] for path in whole)
+    return Coverage(len(can_run), len(whole), size_read, others, tuple(sorted(code)))
 
 
 def coverage_text(report: RepoReport) -> str:
@@ -41,7 +52,17 @@ def coverage_text(report: RepoReport) -> str:
         said += "; 1 other by its first bytes"
     elif found.others:
         said += f"; {found.others} others by their first bytes"
+    if found.code:
+        said += f"; not the Python code in {_named(found.code)}"
     return f"{said}."
+
+
+def _named(paths: Sequence[str]) -> str:
+    """Few of them, harmlessly: the JSON report says of each why it may run."""
+    named = [clipped(path, _PATH_CHARS) for path in paths[:_MOST_NAMED]]
+    if len(paths) > _MOST_NAMED:
+        named.append(f"{len(paths) - _MOST_NAMED:,} more")
+    return ", ".join(named)
 
 
 def executes(file: FileReport) -> bool:
