@@ -392,7 +392,8 @@ class Follower:
                 yield call, _SETS_SOMETHING
                 continue
             scanned = self._scan(part)
-            if scanned.sets_specials or scanned.sets_destructor_of(self.see(call.function)):
+            odd = scanned.sets_specials or scanned.has_computed_names
+            if odd or scanned.sets_destructor_of(self.see(call.function)):
                 yield call, _SETS_SOMETHING
             found = scanned.hooks
             hooks = [_Hook(name, value, call) for name, value in found]

@@ -225,8 +225,11 @@ def _mentions(trace: Trace, follower: Follower) -> Iterator[tuple[Global, Call |
     """Every name among the arguments of a call, or in what is loaded, with the first such call."""
     visited: set[int] = set()
     for call in trace.calls:
-        held = (call.args, call.kwargs, call.items, call.flat)
-        yield from ((name, call) for name in _names_in(held, visited, follower))
+        given = (call.args, call.kwargs, call.items)
+        yield from ((name, call) for name in _names_in(given, visited, follower))
+        if call.flat:
+            shown = Call("SETITEMS", call, (Mapping(call.flat),), call.offset)
+            yield from ((name, shown) for name in _names_in((call.flat,), visited, follower))
     yield from ((name, None) for name in _names_in((trace.result,), visited, follower))
 
 

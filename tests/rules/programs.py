@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hubaudit.demo.assemble import Instruction, assemble
 
@@ -33,15 +33,54 @@ class Do:
     args: tuple[Term, ...]
     states: tuple[Term, ...] = ()
     appended: tuple[Term, ...] = field(default=())
+    set_before: tuple[tuple[Term, Term], ...] = field(default=())
 
     def __call__(self, *args: Term) -> Do:
         return Do("REDUCE", self, args)
 
     def build(self, state: Term) -> Do:
-        return Do(self.how, self.function, self.args, (*self.states, state), self.appended)
+        return replace(self, states=(*self.states, state))
 
     def append(self, *items: Term) -> Do:
-        return Do(self.how, self.function, self.args, self.states, (*self.appended, *items))
+        return replace(self, appended=(*self.appended, *items))
+
+    def set(self, key: Term, value: Term) -> Do:
+        """By SETITEM, before any state."""
+        return replace(self, set_before=(*self.set_before, (key, value)))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """`function(*args)` of what is no tuple in the pickle, by REDUCE, NEWOBJ or, with `kwargs`, NEWOBJ_EX."""
+
+    function: Term
+    args: Term
+    kwargs: Term = None
+    how: str = "REDUCE"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A value that is put into the memo at `place`, for `Again`."""
+
+    place: int
+    value: Term
+
+
+@dataclass(frozen=True)
+class Again:
+    """What lies in the memo at `place`; then what BUILD and APPEND make of it."""
+
+    place: int
+    states: tuple[Term, ...] = ()
+    appended: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True)
+class Persistent:
+    """A persistent id."""
+
+    pid: Term
 
 
 @dataclass(frozen=True)
@@ -53,7 +92,7 @@ class Changed:
 
 
 def compiled(term: Term) -> bytes:
-    """A pickle of protocol 3 that loads `term`."""
+    """A pickle that loads `term`: of protocol 3, though NEWOBJ_EX came later."""
     return assemble(("PROTO", 3), *_program(term), "STOP")
 
 
@@ -63,6 +102,19 @@ def _program(term: Term) -> Iterator[Instruction]:
             yield "GLOBAL", module, name
         case Do():
             yield from _doing(term)
+        case Spread(function, args, kwargs, how):
+            yield from _all((function, args))
+            yield from () if kwargs is None else _program(kwargs)
+            yield how if kwargs is None else "NEWOBJ_EX"
+        case Kept(place, value):
+            yield from _program(value)
+            yield "BINPUT", place
+        case Again(place, states, appended):
+            yield "BINGET", place
+            yield from _changing(states, appended)
+        case Persistent(pid):
+            yield from _program(pid)
+            yield "BINPERSID"
         case Changed(target, state):
             yield from _program(target)
             yield from _program(state)
@@ -97,10 +149,17 @@ def _doing(call: Do) -> Iterator[Instruction]:
     yield from _program(call.function)
     yield from _program(call.args)
     yield call.how
-    for state in call.states:
+    for pair in call.set_before:
+        yield from _all(pair)
+        yield "SETITEM"
+    yield from _changing(call.states, call.appended)
+
+
+def _changing(states: Iterable[Term], appended: Iterable[Term]) -> Iterator[Instruction]:
+    for state in states:
         yield from _program(state)
         yield "BUILD"
-    for item in call.appended:
+    for item in appended:
         yield from _program(item)
         yield "APPEND"
 
