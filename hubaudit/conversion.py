@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from errno import EEXIST, EISDIR
 from pathlib import Path, PurePosixPath
 
 from hubaudit import rules
@@ -109,8 +110,8 @@ def convert(
 ) -> tuple[Outcome, ...]:
     """Convert the torch checkpoints of a repository on the Hub, from its HF cache, at one commit.
 
-    Raises UsageError where the order cannot be followed, and what `audit` raises. Nothing is left half
-    written.
+    Files that its listing could not take are refused, whatever they are. Raises UsageError where the
+    order cannot be followed, and what `audit` raises. Nothing is left half written.
     """
     wanted = parse_target(target, repo_type=repo_type, revision=revision)
     with HubClient(endpoint=endpoint, token=token, listener=listener) as hub:
@@ -122,7 +123,10 @@ def convert(
 
 def convert_local(path: str | Path, order: Order) -> tuple[Outcome, ...]:
     """The same for a local file or folder. Raises PathError if there is none."""
-    files = LocalFiles(Path(path))
+    root = Path(path)
+    if root.is_file() and not order.files:
+        order = replace(order, files=(root.name,))
+    files = LocalFiles(root)
     return tuple(_Job(files, files.list(), order).run())
 
 
@@ -142,25 +146,29 @@ class _Job:
     def __init__(self, files: Files, listing: Listing, order: Order) -> None:
         self._files = files
         self._repo = listing.repo
-        self._listed = {file.path: file for file in listing.files}
+        self._lost = {entry.path: entry.why for entry in listing.unread}
+        self._listed = {f.path: f for f in listing.files if f.path not in self._lost}
         self._order = order
 
     def run(self) -> Iterator[Outcome]:
         """Raises UsageError before anything is written."""
         checkpoints = list(self._checkpoints())
-        if not checkpoints:
+        lost = [path for path in self._order.files or self._lost if path in self._lost]
+        if not checkpoints and not lost:
             raise UsageError(
                 "there is no torch checkpoint to convert", hint="name one with --file PATH"
             )
         self._check_places(checkpoints)
         for checkpoint in checkpoints:
             yield self._convert(checkpoint)
+        for path in lost:
+            yield Refused((path,), (self._lost[path],))
 
     def _checkpoints(self) -> Iterator[_Checkpoint]:
         for path in self._order.files:
-            if path not in self._listed:
+            if path not in self._listed and path not in self._lost:
                 raise UsageError(f"there is no file {path}", hint="give its path in the target")
-        asked = self._order.files or tuple(self._listed)
+        asked = [path for path in self._order.files or self._listed if path in self._listed]
         indexes = [self._sharded(path) for path in asked if is_index(path)]
         yield from indexes
         in_shards = {path for one in indexes for path in one.paths}
@@ -170,7 +178,7 @@ class _Job:
 
     def _is_wanted(self, path: str) -> bool:
         """What is named, and what is a torch checkpoint by its name and its bytes."""
-        if path in self._order.files or len(self._listed) == 1:
+        if path in self._order.files:
             return True
         name = PurePosixPath(path)
         if name.suffix not in _SUFFIXES or name.name.startswith(_NO_WEIGHTS):
@@ -214,6 +222,11 @@ class _Job:
                     raise UsageError(
                         f"{found} is there already",
                         hint="replace it with --force, or give another DIR",
+                    )
+                if _is_folder(found):
+                    raise UsageError(
+                        f"{found} is a folder, and a file is to be written there",
+                        hint="move it away, or give another DIR",
                     )
 
     def _convert(self, checkpoint: _Checkpoint) -> Outcome:
@@ -304,6 +317,11 @@ def inside(folder: Path, path: str) -> Path:
     return found
 
 
+def _is_folder(path: Path) -> bool:
+    """A link to one can be replaced as files can."""
+    return path.is_dir() and not path.is_symlink()
+
+
 def _is_utf8(text: str) -> bool:
     """A name of a local file need not be: it goes into the index and the metadata, which have to."""
     try:
@@ -352,6 +370,8 @@ class _Writing:
         self.size = 0
         self._order = order
         self._unfinished: list[tuple[Path, Path, str]] = []
+        self._named: list[Path] = []
+        self._replaced: list[tuple[Path, Path]] = []  # where an old file is meanwhile, and its name
 
     def add(self, path: str, source: Source, planned: Plan) -> None:
         """Raises CannotConvert, ShortRead, and HubauditError where the disk does not take it."""
@@ -386,20 +406,41 @@ class _Writing:
         return unfinished
 
     def keep(self) -> tuple[str, ...]:
-        """Give all files their names, the index last."""
+        """Give all files their names, the index last. Until all have theirs, `discard` undoes it."""
         for unfinished, final, _ in self._unfinished:
             try:
-                if not self._order.force and (final.exists() or final.is_symlink()):
-                    raise FileExistsError(17, "it is there already")
+                self._make_room(final)
                 unfinished.replace(final)
             except OSError as error:
                 raise _not_written(final, error) from None
+            self._named.append(final)
+        done, self._named, self._replaced = self._replaced, [], []
+        for old, _ in done:
+            with suppress(OSError):
+                old.unlink()
         return tuple(place for _, _, place in self._unfinished)
 
+    def _make_room(self, final: Path) -> None:
+        """What is there already is kept under another name. Raises OSError."""
+        if not (final.exists() or final.is_symlink()):
+            return
+        if not self._order.force:
+            raise FileExistsError(EEXIST, "it is there already")
+        if _is_folder(final):
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        if len(self._unfinished) == 1:
+            return  # nothing to be undone: it is replaced at once or not at all
+        old = final.with_name(f".{final.name}.{os.getpid()}.old")
+        final.rename(old)
+        self._replaced.append((old, final))
+
     def discard(self) -> None:
-        for unfinished, _, _ in self._unfinished:
+        for path in (*self._named, *(unfinished for unfinished, _, _ in self._unfinished)):
             with suppress(OSError):
-                unfinished.unlink()
+                path.unlink()
+        for old, final in self._replaced:
+            with suppress(OSError):
+                old.replace(final)
 
 
 def _not_written(path: Path, error: OSError) -> HubauditError:

@@ -93,6 +93,34 @@ def test_bytes_that_are_not_the_listed_ones_are_refused(user: User) -> None:
     assert not list((user.home / "out").rglob("*.*"))
 
 
+def test_a_file_whose_name_cannot_be_used_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    checkpoint = FILES["pytorch_model.bin"]
+    files = {"../x.bin": checkpoint, "w.bin": checkpoint}
+    with StandInHub([HubRepo("org/model", files)]) as hub:
+        done = User(hub, tmp_path).types("org/model", "-o", "out")
+    assert done.returncode == 1, done.stderr
+    assert "CONVERTED  w.bin" in done.stdout
+    assert "REFUSED  ../x.bin\n  its name climbs out of the repository" in done.stdout
+
+
+@pytest.mark.parametrize("named", [(), ("--file", "../x.bin")])
+def test_the_file_that_is_left_is_not_taken_for_a_checkpoint(
+    named: tuple[str, ...], tmp_path: Path
+) -> None:
+    files = {"../x.bin": FILES["pytorch_model.bin"], "config.json": b"{}"}
+    with StandInHub([HubRepo("org/model", files)]) as hub:
+        done = User(hub, tmp_path).types("org/model", "-o", "out", *named)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == "REFUSED  ../x.bin\n  its name climbs out of the repository\n"
+
+
+def test_a_repository_without_checkpoints_is_an_error(tmp_path: Path) -> None:
+    with StandInHub([HubRepo("org/model", {"config.json": b"{}"})]) as hub:
+        done = User(hub, tmp_path).types("org/model", "-o", "out")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no torch checkpoint to convert" in done.stderr
+
+
 def test_a_revision_that_is_missing_is_an_error(user: User) -> None:
     done = user.types("org/model@nowhere", "-o", "out")
     assert (done.returncode, done.stdout) == (2, "")

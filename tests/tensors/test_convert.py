@@ -320,6 +320,53 @@ def sharded(folder: Path, weights: dict[str, str] | None = None, *parts: Program
     return folder
 
 
+def test_a_folder_in_the_way_of_one_shard_leaves_all_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = write(out, "model-00001-of-00002.safetensors", b"mine")
+    (out / "model-00002-of-00002.safetensors").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        convert_local(sharded(tmp_path / "m"), Order(out, force=True))
+    assert first.read_bytes() == b"mine"
+    assert everything(out) == [
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+    ]
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3, 4, 5])
+def test_a_failure_while_shards_are_replaced_puts_the_old_ones_back(
+    failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    old = [write(out, f"model-0000{n}-of-00002.safetensors", b"mine") for n in (1, 2)]
+    calls = iter(range(1, 100))
+
+    def counting(move: Any) -> Any:
+        def moved(path: Path, to: Path) -> Path:
+            if next(calls) == failing:
+                raise OSError(13, "Permission denied")
+            result: Path = move(path, to)
+            return result
+
+        return moved
+
+    source = sharded(tmp_path / "m")
+    monkeypatch.setattr(Path, "replace", counting(Path.replace))
+    monkeypatch.setattr(Path, "rename", counting(Path.rename))
+    with pytest.raises(HubauditError, match="Permission denied"):
+        convert_local(source, Order(out, force=True))
+    assert [path.read_bytes() for path in old] == [b"mine", b"mine"]
+    assert everything(out) == [path.name for path in old]
+
+
+def test_shards_replace_those_that_are_there_and_leave_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(out, "model-00001-of-00002.safetensors", b"mine")
+    outcome = one(sharded(tmp_path / "m"), Order(out, force=True))
+    assert everything(out) == sorted(outcome.written)
+    assert loaded(out / "model-00001-of-00002.safetensors")[0].keys() == {"a"}
+
+
 def test_shards_are_converted_together_and_get_an_index(tmp_path: Path) -> None:
     outcome = one(sharded(tmp_path / "m"), Order(tmp_path / "out"))
     assert outcome.sources == SHARDS
