@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hubaudit.pvm import values
 from hubaudit.pvm.values import Global, Value
 from hubaudit.rules.meanings import (
@@ -61,11 +63,23 @@ def attrgetter(args: tuple[Value, ...], _reader: Reader) -> Outcome | None:
 
 def methodcaller(args: tuple[Value, ...], _reader: Reader) -> Outcome | None:
     match args:
-        case (str(name), *rest):
+        case (str(name), *rest) if not writes(name, rest):
             effect = Effect(on_some_object(name), Use.NAMED)
             return Outcome((effect,), MethodCaller(name, tuple(rest)))
         case _:
             return None
+
+
+def writes(name: str, rest: Sequence[Value]) -> bool:
+    """Whether the method writes a file, of a path: of text or a table it takes other arguments.
+
+    `Path.replace(target)`, and `Path.copy(target)` of Python 3.14 (Lib/pathlib/__init__.py).
+    """
+    match rest:
+        case [values.Mapping()] | [_, _, *_]:
+            return False
+        case _:
+            return name in ("replace", "copy") and bool(rest)
 
 
 def itemgetter(args: tuple[Value, ...], _reader: Reader) -> Outcome | None:

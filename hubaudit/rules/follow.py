@@ -32,7 +32,7 @@ from hubaudit.rules.meanings import (
     bind,
     class_made_by,
 )
-from hubaudit.rules.names import Catalogue, Use
+from hubaudit.rules.names import Catalogue, Use, canonical
 from hubaudit.rules.objects import (
     MOST_HOOKS,
     ONE_OF_MANY,
@@ -107,7 +107,10 @@ class Follower:
         self._hooks: dict[int, list[_Hook]] = {}
         self._own_states: dict[tuple[int, Global], bool] = {}
         self._scanned: dict[int, Scanned] = {}
-        self._built: dict[int, list[Value]] = {}
+        self._parts: dict[int, list[Value]] = {}
+        self._built: dict[int, bool] = {}  # and whether a state held what may be called
+        self._lively: dict[int, bool] = {}
+        self._disguised: dict[int, bool] = {}
         self._steps_left = _MOST_STEPS
         self._nested = 0
         self._text_left = _MOST_TEXT
@@ -224,8 +227,14 @@ class Follower:
                 yield _CALLS_SOMETHING
             for maker in asked(name, args or (), self.see):
                 yield Effect(Global(maker.module, f"{maker.name}.__iter__"), Use.CALLED)
-        if any(is_disguised(arg, self.see) for arg in args or ()):
+        if any(self._is_disguised(arg) for arg in args or () if isinstance(arg, Call)):
             yield _CALLS_SOMETHING
+
+    def _is_disguised(self, value: Call) -> bool:
+        known = self._disguised.get(id(value))
+        if known is None:
+            known = self._disguised[id(value)] = is_disguised(value, self.see)
+        return known
 
     def _made_by(self, name: Global, args: Arguments) -> Outcome | None:
         """`X.__new__(X, …)` constructs X, as NEWOBJ does; so `copyreg` has it done below protocol 4.
@@ -251,9 +260,17 @@ class Follower:
         return Outcome(effects, Instance(_ATTRGETTER) if one is None else one)
 
     def _get_item(self, getter: ItemGetter, args: Arguments) -> Outcome:
-        known = args and len(getter.keys) == 1
-        found = item(self.see(args[0]), getter.keys[0], self) if args and known else None
-        return found or Outcome((), Instance(_ITEMGETTER))
+        if not args:
+            return Outcome(
+                (Effect(on_some_object("__getitem__"), Use.CALLED),), Instance(_ITEMGETTER)
+            )
+        owner = self.see(args[0])
+        found = item(owner, getter.keys[0], self) if len(getter.keys) == 1 else None
+        if found is not None:
+            return found
+        is_plain = isinstance(owner, list | tuple | str | bytes | Mapping)
+        asks = () if is_plain else (Effect(_method(owner, "__getitem__"), Use.CALLED),)
+        return Outcome(asks, Instance(_ITEMGETTER))
 
     def _call_method(self, caller: MethodCaller, args: Arguments) -> Outcome:
         if args is None:
@@ -303,15 +320,27 @@ class Follower:
         origin = self.see(made.function)
         name = origin.name.rpartition(".")[2] if isinstance(origin, Global) else ""
         counts = isinstance(state, int) and name in _COUNTS
-        again = self._built.setdefault(id(made), [])
         is_new = counts or makes_new(origin, self._catalogue, self._trace.protocol)
-        if not is_new or holds_live(again, self.see):
+        if not is_new or _is_class(self.see(made)) or self._built.get(id(made)):
             yield call, Effect(_method(self.see(made), "__setstate__"), Use.CALLED)
-        again.append(state)
+        self._built[id(made)] = self._built.get(id(made), False) or self._is_lively(state)
+
+    def _is_lively(self, state: Value) -> bool:
+        known = self._lively.get(id(state))
+        if known is None:
+            known = self._lively[id(state)] = holds_live([state], self.see)
+        return known
+
+    def _parts_of(self, state: Value) -> list[Value]:
+        """Once for each, as one may be the state of many objects."""
+        known = self._parts.get(id(state))
+        if known is None:
+            known = self._parts[id(state)] = list(parts_of(state, self.see))
+        return known
 
     def restored(self, cls: Global, state: Value) -> tuple[Effect, ...]:
         """What giving `state` to a new object of `cls` does, by BUILD or a function that does the same."""
-        parts = list(parts_of(state, self.see))
+        parts = self._parts_of(state)
         odd = [one for one in parts if not isinstance(one, Mapping) or self._scan(one).sets_methods]
         own = (self._run_state(cls, state),) if runs_its_state(cls) else ()
         return (*own, *([_SETS_SOMETHING] if odd else ()))
@@ -340,7 +369,7 @@ class Follower:
         row = self._catalogue.find(maker.module, maker.name, self._trace.protocol)
         if not is_list(maker) and row is not None and row.name_class is NameClass.INERT:
             return False
-        parts = [part for state in call.state for part in parts_of(state, self.see)]
+        parts = [part for state in call.state for part in self._parts_of(state)]
         return all(isinstance(part, Mapping) for part in parts)
 
     def _change_name(
@@ -350,7 +379,7 @@ class Follower:
         if target.name:
             yield call, Effect(target, Use.CALLED)
         yield call, Effect(Global("builtins", "setattr"), Use.CALLED)
-        for part in parts_of(state, self.see):
+        for part in self._parts_of(state):
             values = part.flat[1::2] if isinstance(part, Mapping) else ()
             for value in values[:_MOST_SET]:
                 done = self.perform(self.see(value), None)
@@ -372,7 +401,7 @@ class Follower:
                 held = self.see(function)
                 told = isinstance(keywords, Mapping) and not keywords.flat
                 # with keywords, a methodcaller is pickled as a partial of its class
-                told = told or keywords is None or (isinstance(held, Global) and _takes_any(held))
+                told = told or keywords is None or _takes_any(held, args)
                 if isinstance(held, Global) and class_made_by(held) is None:
                     yield call, Effect(held, Use.NAMED)
                 bound = args if told and isinstance(args, tuple) else None
@@ -387,7 +416,7 @@ class Follower:
                 shown = Call("BUILD", hook.build, (state,), call.offset)
                 done = self.perform(self.see(hook.value), (state,))
                 yield from ((shown, effect) for effect in done.effects)
-        for part in parts_of(state, self.see):
+        for part in self._parts_of(state):
             if not isinstance(part, Mapping):
                 yield call, _SETS_SOMETHING
                 continue
@@ -429,8 +458,12 @@ class Follower:
             yield call, Effect(target, Use.CALLED)
 
 
-def _takes_any(held: Global) -> bool:
+def _takes_any(held: Meaning, args: Value) -> bool:
     """Whether keywords do not change what is known of a call of it."""
+    if not isinstance(held, Global):
+        return False
+    if isinstance(args, tuple) and args and args[0] in ("replace", "copy"):
+        return False
     return only_makes(held) or class_made_by(held) is not None
 
 
@@ -457,6 +490,14 @@ class _Hook:
 
     def is_like(self, other: _Hook) -> bool:
         return self.name == other.name and self.value is other.value
+
+
+def _is_class(meant: Meaning) -> bool:
+    """Whether it is what `type(x)` gives of what nobody knows."""
+    return isinstance(meant, Instance) and canonical(meant.maker.module, meant.maker.name) == (
+        "builtins",
+        "type",
+    )
 
 
 def _method(owner: Meaning, name: str) -> Global:

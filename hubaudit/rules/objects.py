@@ -249,6 +249,7 @@ _GO_THROUGH = frozenset(
                 *("list", "tuple", "set", "frozenset", "dict", "dict.fromkeys", "zip", "enumerate"),
                 *("next", "iter", "map", "filter", "reversed", "bytes", "bytearray", "str", "int"),
                 *("float", "complex", "bool", "sorted", "min", "max", "sum", "any", "all", "len"),
+                *("abs", "bin", "chr", "hex", "oct", "ord", "round"),
             )
         ),
         *(("collections", name) for name in ("OrderedDict", "deque", "Counter", "defaultdict")),
@@ -260,6 +261,9 @@ _GO_THROUGH = frozenset(
                 *("starmap", "accumulate", "groupby", "takewhile", "dropwhile", "filterfalse"),
             )
         ),
+        ("array", "array"),
+        ("fractions", "Fraction"),
+        ("torch", "Size"),
         ("torch.nn.parameter", "Parameter"),
         ("torch.nn.parameter", "Buffer"),
         ("torch._utils", "_rebuild_parameter"),
@@ -274,7 +278,8 @@ _BY_THEMSELVES = frozenset(
 
 def goes_through(function: Global) -> bool:
     """Whether it calls methods of what it is given."""
-    return canonical(function.module, function.name) in _GO_THROUGH
+    found = canonical(function.module, function.name)
+    return found in _GO_THROUGH or found[0] == "math"
 
 
 def asked(function: Global, args: tuple[Value, ...], see: See) -> Iterator[Global]:
@@ -310,16 +315,17 @@ _NAMESPACES = frozenset(
 )
 
 
-def is_disguised(value: Value, see: See) -> bool:
+def is_disguised(value: Call, see: See) -> bool:
     """Whether it is an object without methods of its own in which functions were put."""
-    if not isinstance(value, Call) or not value.state:
-        return False
     meant = see(value)
     if not isinstance(meant, Instance):
         return False
     maker = canonical(meant.maker.module, meant.maker.name)
-    parts = [part for state in value.state for part in parts_of(state, see)]
-    return maker in _NAMESPACES and any(
+    if maker not in _NAMESPACES:
+        return False
+    states = {id(state): state for state in value.state}
+    parts = [part for state in states.values() for part in parts_of(state, see)]
+    return any(
         not isinstance(part, Mapping)
         or any(is_made(see(one)) or is_live(see(one)) for one in part.flat)
         for part in parts

@@ -107,6 +107,7 @@ ARGUMENTS = {
     "an inert name": Spread(LIST, TUPLE([[PATH]])),
     "map": LIST(MAP(MOVE, REVERSED([PATH]))),
     "starmap": LIST(Name("itertools", "starmap")(MOVE, ZIP([PATH]))),
+    "itemgetter": Spread(ITEMGETTER(0), TUPLE([[PATH]])),
     "a persistent id": Do("REDUCE", Persistent("x"), (1,)),
 }
 
@@ -168,6 +169,22 @@ HOOKS = {
     "a call": SIMPLE().build({"__call__": MOVE}),
     "a getattr": SIMPLE().build((None, {"__getattr__": MOVE})),
     "what is called is fetched": SIMPLE().build(ORDERED().set("append", EVAL)).append("1"),
+    "a default factory": ITEMGETTER("x")(DEFAULTS(MOVES)),
+    "an item of a data set": ITEMGETTER(0)(Name("torch.utils.data.dataset", "Subset").new()),
+    "two items of a data set": ITEMGETTER(0, 1)(Name("torch.utils.data.dataset", "Subset").new()),
+    "a type of nobody knows what": Name("copyreg", "__newobj__")(
+        Name("builtins", "type"), Persistent("x")
+    ).build((None, HOOK)),
+    "a move in a list": [MOVE],
+    "a move with a keyword": PARTIAL(Name("operator", "methodcaller")).build(
+        (Name("operator", "methodcaller"), ("replace",), {"target": "/nonexistent/b"}, None)
+    )()(PATH),
+    "a number": Name("math", "sqrt")(LINEAR.new().build({"__float__": MOVES})),
+    "a partial by another name": [
+        Kept(1, PARTIAL(Name("builtins", "int"))),
+        RESTORE(Again(1), "x").build((Name("os", "system"), ("true",), {}, None)),
+        Do("REDUCE", Again(1), ()),
+    ],
     "extend": hooked("extend").append(PATH),
     "add": hooked("add").append(PATH),
     "keys": DICT(hooked("keys", MOVES)),
@@ -219,6 +236,11 @@ def test_a_command_that_is_only_set_is_shown_where_it_is_set() -> None:
 # What libraries write and what looks like the above.
 ORDINARY = {
     "a state with an ordered dict": LINEAR.new().build({"_modules": ORDERED().set("a", 1)}),
+    "text that is replaced": LINEAR.new().build(
+        {"preprocessor": Name("operator", "methodcaller")("replace", "a", "b")}
+    ),
+    "a table in which is replaced": Name("operator", "methodcaller")("replace", {"a": "b"}),
+    "a copy": Name("operator", "methodcaller")("copy"),
     "a function in a state": LINEAR.new().build({"function": Name("builtins", "len")}),
     "a partial in a state": LINEAR.new().build({"function": PARTIAL(Name("builtins", "int"))}),
     "a layer that is called append": LINEAR.new().build({"_modules": {"append": LINEAR.new()}}),
