@@ -145,6 +145,8 @@ def _run(order: Order, settled: Settled) -> int:
         tasks = _tasks(found.entries, order, settled, today)
         name = _name(order, hub.endpoint)
         row = store.broken_off(name) if order.resume else None
+        if order.resume and row is None and not order.quiet:
+            console.note("there is no sweep of this list to go on with: another one begins")
         row = row or store.begin_sweep(name)
         before = store.last_sweep(name, before=row)
         recorder = Recorder(store, row, before, saver(order.reports))

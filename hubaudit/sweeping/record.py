@@ -103,6 +103,19 @@ class Recorder:
         """All of the sweep, by target."""
         return [result_from(text) for _, text in self.store.results(self.sweep)]
 
+    def settle(self) -> None:
+        """Of targets at one commit, which have one place for their reports, the first has it."""
+        first: dict[str, Result] = {}
+        twice: set[str] = set()
+        for result in self.results():
+            if result.report is not None and first.setdefault(result.report, result) is not result:
+                twice.add(result.report)
+        for path in sorted(twice):
+            key = first[path].key
+            audit = self.store.find_audit(key) if key is not None else None
+            if audit is not None:
+                self.save(_repo(audit.key), audit.report)
+
     def gone(self, kept: frozenset[str]) -> list[Result]:
         """What the sweep before had and the list no longer has."""
         if self.before is None:

@@ -106,6 +106,7 @@ class Sweep:
             for future in self._running:
                 future.cancel()
             raise
+        self._recorder.settle()
         names = {task.name for task in tasks}
         found = [one for one in self._recorder.results() if one.target in names]
         left = len(names) - len(found)

@@ -45,6 +45,7 @@ def merge(into: Store, parts: Sequence[Store], save: Save) -> Merged:
         into.merge(part)
         for _, text in part.results(found):
             recorder.take_over(result_from(text))
+    recorder.settle()
     results = recorder.results()
     missing = tuple(_missing(parts, last))
     if not missing:

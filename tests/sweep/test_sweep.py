@@ -182,6 +182,18 @@ def test_lists_come_from_everywhere(machine: Machine, hub: StandInHub) -> None:
     assert ran.target("org/model-2")["owner"] == "jane"
 
 
+def test_two_names_for_one_commit_leave_the_report_of_the_first(
+    machine: Machine, hub: StandInHub
+) -> None:
+    sha = hub.repo("org/model-0").sha
+    name = machine.write(f"org/model-0@{sha}\norg/model-0\n")
+    for _ in range(2):
+        ran = machine.sweep(name)
+        assert ran.code == 0, ran.err
+        [text] = machine.reports.values()
+        assert json.loads(text)["repo"]["revision"] == "main"
+
+
 def test_a_policy_of_one_model_holds_for_it_alone(machine: Machine) -> None:
     name = machine.write(
         '[[model]]\nid = "org/model-0"\n[model.policy.formats]\ndeny = ["torch-zip"]\n'
