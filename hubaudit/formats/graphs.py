@@ -37,8 +37,11 @@ _META: _Schema = {2: _GRAPH, 7: _OBJECTS}  # MetaGraphDef.graph_def, .object_gra
 # SavedModel.meta_graphs; a bare MetaGraphDef (`.meta`), a frozen GraphDef, Keras's SavedMetadata.nodes
 _ROOTS: tuple[_Schema, ...] = ({2: _META}, _META, _GRAPH, {1: {4: _JSON, 5: _JSON}})
 
-_TEXT_OP = re.compile(rb"""\bop\s*:?\s*((?:(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')\s*)+)""")
-_TEXT_PART = re.compile(rb""""((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'""")
+# Possessive, so that hostile text costs neither time nor memory that grows with its square.
+_TEXT_OP = re.compile(
+    rb"""\bop\s*+:?\s*+((?:(?:"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+')\s*+)++)"""
+)
+_TEXT_PART = re.compile(rb""""((?:[^"\\\n]|\\.)*+)"|'((?:[^'\\\n]|\\.)*+)'""")
 
 
 class _Broken(Exception):
@@ -49,14 +52,17 @@ def read_graph(source: Source, member: str | None, effort: Effort) -> Contents:
     """What is in a file that may be a graph. Nothing, and no gap, if it is none."""
     found: list[Oddity] = []
     why: str | None = None
+    fields = 0
     for root in _ROOTS:
-        walk = _Walk(source, member, effort)
+        walk = _Walk(source, member, effort, fields)
         try:
             walk.message(0, walk.size, root)
         except _Broken:
             continue  # protobuf refuses all of it
         except keras.TooMuch as error:
             why = why or str(error)
+        finally:
+            fields = walk.fields
         found += walk.found
     gaps = () if why is None else (Gap(member, why),)
     return Contents(Format.DATA, gaps=gaps, oddities=tuple(dict.fromkeys(found)))
@@ -87,11 +93,11 @@ def _unquoted(quoted: bytes) -> str:
 class _Walk:
     """One file, read as one kind of message."""
 
-    def __init__(self, source: Source, member: str | None, effort: Effort) -> None:
+    def __init__(self, source: Source, member: str | None, effort: Effort, fields: int) -> None:
         self.found: list[Oddity] = []
+        self.fields = fields  # of all walks through this file
         self._source = source
         self._member = member
-        self._fields = 0
         self._far = effort.most == MAX_SEARCHED_REMOTE
         self._fetched = 0
         self._piece = b""
@@ -115,8 +121,8 @@ class _Walk:
         """Each field of the wire type that texts and messages have: its number, its bytes."""
         at, open_groups = start, 0
         while at < end:
-            self._fields += 1
-            if self._fields > MAX_FIELDS:
+            self.fields += 1
+            if self.fields > MAX_FIELDS:
                 raise keras.TooMuch(f"a graph of over {MAX_FIELDS:,} fields is not read further")
             tag, at = self._varint(at, end)
             number, wire = tag >> 3, tag & 7

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from hubaudit.formats import keras
-from hubaudit.formats.contents import Contents, Format, Gap
+from hubaudit.formats.contents import Contents, Format, Gap, Oddity
 from hubaudit.formats.place import MAX_SEARCHED_REMOTE, Effort
 from hubaudit.source import Source
 
@@ -24,6 +23,7 @@ _FIRST_LOOK = 16 * 1024  # bytes that are parsed at first
 _GROWTH = 16  # times as many, if what was parsed goes on at their end
 # Bytes that are parsed in vain: random ones have a beginning in 65,000, which ends in the next ten.
 _MAX_TRIED = 256 << 20
+_MAX_TRIES = 100_000  # as many as 6 GB of random bytes have: 1 s
 # Of a far file that is longer than what is read of those as a whole. h5py writes attributes first.
 _FAR_START, _FAR_END = 1 << 20, 64 << 10
 
@@ -44,8 +44,10 @@ class _Search:
     def __init__(self, source: Source, member: str | None) -> None:
         self._source = source
         self._member = member
-        self._values: list[Any] = []
+        self._odd: dict[Oddity, None] = {}
+        self._has_model = False
         self._is_named = False
+        self._tries = 0
         self._tried = 0
         self._why: str | None = None
 
@@ -67,6 +69,10 @@ class _Search:
     def _try(self, at: int) -> int:
         """Parses what begins at `at`; returns where to search on."""
         look = _FIRST_LOOK
+        self._tries += 1
+        if self._tries > _MAX_TRIES:
+            self._why = "too much of it begins like JSON to parse all of that"
+            return at + 1
         while True:
             data = self._source.read(at, look)
             text = data.decode("latin-1")  # a character a byte, to know where it ends
@@ -81,6 +87,7 @@ class _Search:
                     look *= _GROWTH
                     continue
                 return at + 1
+            self._tried += end
             self._keep(data[:end])
             return at + end
 
@@ -103,15 +110,14 @@ class _Search:
         except keras.TooMuch as error:
             self._why = str(error)
             return
-        if value is not None:
-            self._values.append(value)
+        self._has_model = self._has_model or keras.is_model(value)
+        self._odd.update(dict.fromkeys(keras.judge(value, self._member)))
 
     def result(self) -> Contents:
         if not self._is_named:  # a data set, or weights
             return Contents(Format.HDF5)
         why = self._why
-        if why is None and not any(keras.is_model(value) for value in self._values):
+        if why is None and not self._has_model:
             why = "it has a model_config, as Keras models have, that was not found"
-        odd = [one for value in self._values for one in keras.judge(value, self._member)]
         gaps = () if why is None else (Gap(self._member, why),)
-        return Contents(Format.HDF5, gaps=gaps, oddities=tuple(dict.fromkeys(odd)))
+        return Contents(Format.HDF5, gaps=gaps, oddities=tuple(self._odd))

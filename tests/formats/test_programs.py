@@ -315,3 +315,15 @@ def test_a_graph_of_too_many_fields_is_a_gap(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("hubaudit.formats.graphs.MAX_FIELDS", 100)
     assert read("saved_model.pb", saved_model(*[node("Const")] * 100)).gaps
     assert not read("saved_model.pb", saved_model(*[node("Const")] * 10)).gaps
+
+
+@pytest.mark.parametrize("text", [b"op:" + b'"a" ' * (1 << 20), b"op" + b" " * (4 << 20) + b"'"])
+def test_hostile_text_of_the_text_format_takes_no_time(text: bytes) -> None:
+    assert kinds("graph.pbtxt", text) == []
+
+
+def test_bytes_that_begin_like_json_everywhere_are_a_gap() -> None:
+    contents = read("model.h5", HDF5 + b"model_config" + b'{"":1}' * 200_000)
+    assert [gap.why for gap in contents.gaps] == [
+        "too much of it begins like JSON to parse all of that"
+    ]
