@@ -38,6 +38,11 @@ __all__ = [
 
 TORCH_CHECKPOINTS = frozenset({Format.TORCH_ZIP, Format.TORCH_LEGACY})
 
+# Blocks that all files of a pair keep in memory, in bytes: samples are read once, and what is near a header
+# together with it, so a file needs no more than one such read.
+_KEPT = 24 << 20
+_KEPT_OF_ONE = 128 << 10
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -83,9 +88,10 @@ class _OfThisTime(Exception):
 def _compared(
     files: Files, pair: Pair, known: Mapping[str, Known], depth: Depth, run: Run
 ) -> Comparison:
+    room = max(_KEPT // (len(pair.pickles) + len(pair.safetensors)), _KEPT_OF_ONE)
     with ExitStack() as opened:
-        pickles = [_pickle(files, known[path], opened) for path in pair.pickles]
-        safetensors = [_safetensors(files, known[path], opened) for path in pair.safetensors]
+        pickles = [_pickle(files, known[path], opened, room) for path in pair.pickles]
+        safetensors = [_safetensors(files, known[path], opened, room) for path in pair.safetensors]
         found = compare(pickles, safetensors, depth, run=run)
     was_read = all(known[path].table is not None for path in pair.pickles)
     if not was_read or any(isinstance(part.source, _Missing) for part in (*pickles, *safetensors)):
@@ -93,8 +99,9 @@ def _compared(
     return found
 
 
-def _pickle(files: Files, known: Known, opened: ExitStack) -> Part:
-    """Raises a HubError; what concerns this file alone is in its table."""
+def _pickle(files: Files, known: Known, opened: ExitStack, room: int) -> Part:
+    """`room`: bytes of it to keep in memory. Raises a HubError; what concerns this file alone is in
+    its table."""
     path, table = known.file.path, known.table or _nothing("it was not read")
     try:
         source = opened.enter_context(files.open(known.file, known.how))
@@ -102,17 +109,22 @@ def _pickle(files: Files, known: Known, opened: ExitStack) -> Part:
         return Part(path, _Missing(str(error)), _nothing(str(error)))
     if isinstance(source, RemoteSource):
         is_zip = known.format == Format.TORCH_ZIP
-        source = ConfirmedSource(source) if is_zip else ConfirmedCounts(source, table)
+        confirmed = ConfirmedSource(source) if is_zip else ConfirmedCounts(source, table)
+        source.keep(room)  # the archive's directory is read by now
+        return Part(path, confirmed, table)
     return Part(path, source, table)
 
 
-def _safetensors(files: Files, known: Known, opened: ExitStack) -> Part:
+def _safetensors(files: Files, known: Known, opened: ExitStack, room: int) -> Part:
     path = known.file.path
     try:
         source = opened.enter_context(files.open(known.file, ReadHow.HEADER))
-        return Part(path, source, safetensors_table(source, read_header(source)))
+        table = safetensors_table(source, read_header(source))
     except (FileUnavailable, OutOfReach, BadHeader) as error:
         return Part(path, _Missing(str(error)), _nothing(str(error)))
+    if isinstance(source, RemoteSource):
+        source.keep(room)  # the header is read by now
+    return Part(path, source, table)
 
 
 def _nothing(why: str) -> Table:

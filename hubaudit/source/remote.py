@@ -68,6 +68,11 @@ class RemoteSource:
     def size(self) -> int:
         return self._size
 
+    def keep(self, most: int) -> None:
+        """Keep at most about `most` bytes in memory from now on, for where many sources are open."""
+        self._kept = max(1, most // BLOCK)
+        self._evict()
+
     def read(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self._size)
         if offset < 0 or offset >= end:
@@ -127,6 +132,9 @@ class RemoteSource:
     def _keep(self, index: int, block: bytes) -> None:
         self._blocks[index] = block
         self._blocks.move_to_end(index)
+        self._evict()
+
+    def _evict(self) -> None:
         while len(self._blocks) > self._kept:
             self._blocks.popitem(last=False)
 

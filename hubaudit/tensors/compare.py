@@ -139,8 +139,9 @@ def _sampled(
     for tied in aligned.tied:  # few, and each has to be decided
         _compare_places(_some_of_each(tied, depth), run, work)
     files = [by_file[path] for path in sorted(by_file)]
+    each = depth.of_one(len(files)) if files else depth
     for at in range(0, len(files), _BATCH):
-        places = [place for part in files[at : at + _BATCH] for place in choose(part, depth)]
+        places = [place for part in files[at : at + _BATCH] for place in choose(part, each)]
         _compare_places(places, run, work)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hubaudit.tensors.blocks import Box, box_number, leaves
 from hubaudit.tensors.twins import Twins, box_of
+
+# Shards that are sampled as single files are. 70 of them would be 2000 requests and 60 MB (measured).
+_FULLY = 4
+_LEAST = 2  # the largest tensor of a shard, and another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +21,17 @@ class MetadataOnly:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """About `ranges` ranges of each file. The same `seed` takes the same places of the same tensors."""
+    """About `ranges` ranges of each file, of many shards fewer. The same `seed` takes the same places of
+    the same tensors."""
 
     # Two files' samples are within 32 requests and 800 kB: 16 KiB, and one block more for the ends.
     ranges: int = 16
     seed: int = 0
+
+    def of_one(self, files: int) -> Sampling:
+        """What is taken of each of so many files that are one checkpoint: together that of `_FULLY` of
+        them, but for `_LEAST` of each."""
+        return replace(self, ranges=min(self.ranges, max(_LEAST, _FULLY * self.ranges // files)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +50,9 @@ class Place:
 
 PLACE = 16 * 1024  # bytes of one place at most: two blocks of a remote file
 _READS = 4  # of one place, where its elements lie far apart
-_LARGEST = 4  # tensors that are looked at more than once: a quarter of the places, at most half
+_LARGEST = (
+    4  # one in so many places is first the largest tensors', which are looked at more than once
+)
 
 
 def choose(tensors: Sequence[Twins], sampling: Sampling) -> list[Place]:
@@ -49,10 +61,10 @@ def choose(tensors: Sequence[Twins], sampling: Sampling) -> list[Place]:
     All places are different. Where the files are small, they may be all there is.
     """
     dice = _Dice(sampling.seed)
-    by_size = sorted(
-        (twins for twins in tensors if twins.size), key=lambda twins: (-twins.size, twins.name)
-    )
-    largest, rest = by_size[:_LARGEST], by_size[_LARGEST:]
+    filled = [twins for twins in tensors if twins.size]
+    by_size = sorted(filled, key=lambda one: (-one.size, dice.roll(one.name), one.name))
+    large = max(1, sampling.ranges // _LARGEST)
+    largest, rest = by_size[:large], by_size[large:]
     rest.sort(key=lambda twins: dice.roll(twins.name) * _lateness(twins))
     walks = {id(twins): _walk(twins, dice, sampling.ranges) for twins in by_size}
     # the largest ones get their second place before the last half of the rest gets its first

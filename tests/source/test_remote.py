@@ -96,6 +96,18 @@ def test_only_so_many_blocks_stay_in_memory() -> None:
     assert far.fetched != []
 
 
+def test_a_source_that_is_told_to_keep_less_forgets_the_rest_at_once() -> None:
+    far = Far(random_bytes(8 * BLOCK))
+    source = RemoteSource(len(far.data), far.fetch)
+    source.read(0, 8 * BLOCK)
+    source.keep(2 * BLOCK)
+    far.fetched.clear()
+    assert source.read(6 * BLOCK, 2 * BLOCK) == far.data[6 * BLOCK :]
+    assert far.fetched == []
+    assert source.read(0, 1) == far.data[:1]
+    assert far.fetched != []
+
+
 def test_the_beginning_comes_in_one_fetch_when_it_is_read_first() -> None:
     far = Far(random_bytes(40 * BLOCK))
     source = RemoteSource(len(far.data), far.fetch, edge=8 * BLOCK)
