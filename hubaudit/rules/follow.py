@@ -32,20 +32,17 @@ from hubaudit.rules.meanings import (
     bind,
     class_made_by,
 )
-from hubaudit.rules.names import Catalogue, Use, canonical
+from hubaudit.rules.names import Catalogue, Use
+from hubaudit.rules.natures import asked, goes_through, is_list, makes_new
 from hubaudit.rules.objects import (
     MOST_HOOKS,
     ONE_OF_MANY,
-    Scanned,
-    asked,
-    goes_through,
-    holds_live,
-    is_disguised,
-    is_list,
+    States,
+    is_class,
     is_live,
     is_plain_dict,
-    makes_new,
-    parts_of,
+    method_of,
+    with_states,
 )
 from hubaudit.source.memory import MemorySource
 
@@ -106,11 +103,8 @@ class Follower:
         self._meanings: dict[int, Meaning] = {}
         self._hooks: dict[int, list[_Hook]] = {}
         self._own_states: dict[tuple[int, Global], bool] = {}
-        self._scanned: dict[int, Scanned] = {}
-        self._parts: dict[int, list[Value]] = {}
+        self._states = States(self.see)
         self._built: dict[int, bool] = {}  # and whether a state held what may be called
-        self._lively: dict[int, bool] = {}
-        self._disguised: dict[int, bool] = {}
         self._steps_left = _MOST_STEPS
         self._nested = 0
         self._text_left = _MOST_TEXT
@@ -227,14 +221,8 @@ class Follower:
                 yield _CALLS_SOMETHING
             for maker in asked(name, args or (), self.see):
                 yield Effect(Global(maker.module, f"{maker.name}.__iter__"), Use.CALLED)
-        if any(self._is_disguised(arg) for arg in args or () if isinstance(arg, Call)):
+        if any(self._states.is_disguised(arg) for arg in args or () if isinstance(arg, Call)):
             yield _CALLS_SOMETHING
-
-    def _is_disguised(self, value: Call) -> bool:
-        known = self._disguised.get(id(value))
-        if known is None:
-            known = self._disguised[id(value)] = is_disguised(value, self.see)
-        return known
 
     def _made_by(self, name: Global, args: Arguments) -> Outcome | None:
         """`X.__new__(X, …)` constructs X, as NEWOBJ does; so `copyreg` has it done below protocol 4.
@@ -269,7 +257,7 @@ class Follower:
         if found is not None:
             return found
         is_plain = isinstance(owner, list | tuple | str | bytes | Mapping)
-        asks = () if is_plain else (Effect(_method(owner, "__getitem__"), Use.CALLED),)
+        asks = () if is_plain else (Effect(method_of(owner, "__getitem__"), Use.CALLED),)
         return Outcome(asks, Instance(_ITEMGETTER))
 
     def _call_method(self, caller: MethodCaller, args: Arguments) -> Outcome:
@@ -321,43 +309,32 @@ class Follower:
         name = origin.name.rpartition(".")[2] if isinstance(origin, Global) else ""
         counts = isinstance(state, int) and name in _COUNTS
         is_new = counts or makes_new(origin, self._catalogue, self._trace.protocol)
-        if not is_new or _is_class(self.see(made)) or self._built.get(id(made)):
-            yield call, Effect(_method(self.see(made), "__setstate__"), Use.CALLED)
-        self._built[id(made)] = self._built.get(id(made), False) or self._is_lively(state)
-
-    def _is_lively(self, state: Value) -> bool:
-        known = self._lively.get(id(state))
-        if known is None:
-            known = self._lively[id(state)] = holds_live([state], self.see)
-        return known
-
-    def _parts_of(self, state: Value) -> list[Value]:
-        """Once for each, as one may be the state of many objects."""
-        known = self._parts.get(id(state))
-        if known is None:
-            known = self._parts[id(state)] = list(parts_of(state, self.see))
-        return known
+        if not is_new or is_class(self.see(made)) or self._built.get(id(made)):
+            yield call, Effect(method_of(self.see(made), "__setstate__"), Use.CALLED)
+        if len(made.state) > 1:
+            self._built[id(made)] = self._built.get(id(made)) or self._states.is_lively(state)
 
     def restored(self, cls: Global, state: Value) -> tuple[Effect, ...]:
         """What giving `state` to a new object of `cls` does, by BUILD or a function that does the same."""
-        parts = self._parts_of(state)
-        odd = [one for one in parts if not isinstance(one, Mapping) or self._scan(one).sets_methods]
+        parts = self._states.parts_of(state)
+        odd = [
+            one
+            for one in parts
+            if not isinstance(one, Mapping) or self._states.scan(one).sets_methods
+        ]
         own = (self._run_state(cls, state),) if runs_its_state(cls) else ()
         return (*own, *([_SETS_SOMETHING] if odd else ()))
-
-    def _scan(self, part: Mapping) -> Scanned:
-        return self._scanned.setdefault(id(part), Scanned(part))
 
     def _filled(self, call: Call) -> Iterator[tuple[Call, Effect]]:
         """APPENDS, ADDITEMS and SETITEMS on what a call made."""
         made = self.see(call)
         maker = made.maker if isinstance(made, Instance) else None
         if call.items and not self._is_filled_as_a_list(call, maker):
-            shown = Call("APPENDS", _with_states(call), (call.items,), call.offset)
-            yield shown, Effect(_method(made, "append"), Use.CALLED)
+            shown = Call("APPENDS", with_states(call), (call.items,), call.offset)
+            yield shown, Effect(method_of(made, "append"), Use.CALLED)
         if call.flat and (maker is None or not is_plain_dict(maker)):
             part = Mapping(call.flat)
-            if self._scan(part).sets_specials or self._scan(part).has_computed_names:
+            if self._states.scan(part).sets_specials or self._states.scan(part).has_computed_names:
                 yield Call("SETITEMS", call, (part,), call.offset), _SETS_SOMETHING
 
     def _is_filled_as_a_list(self, call: Call, maker: Global | None) -> bool:
@@ -369,7 +346,7 @@ class Follower:
         row = self._catalogue.find(maker.module, maker.name, self._trace.protocol)
         if not is_list(maker) and row is not None and row.name_class is NameClass.INERT:
             return False
-        parts = [part for state in call.state for part in self._parts_of(state)]
+        parts = [part for state in call.state for part in self._states.parts_of(state)]
         return all(isinstance(part, Mapping) for part in parts)
 
     def _change_name(
@@ -379,7 +356,7 @@ class Follower:
         if target.name:
             yield call, Effect(target, Use.CALLED)
         yield call, Effect(Global("builtins", "setattr"), Use.CALLED)
-        for part in self._parts_of(state):
+        for part in self._states.parts_of(state):
             values = part.flat[1::2] if isinstance(part, Mapping) else ()
             for value in values[:_MOST_SET]:
                 done = self.perform(self.see(value), None)
@@ -416,11 +393,11 @@ class Follower:
                 shown = Call("BUILD", hook.build, (state,), call.offset)
                 done = self.perform(self.see(hook.value), (state,))
                 yield from ((shown, effect) for effect in done.effects)
-        for part in self._parts_of(state):
+        for part in self._states.parts_of(state):
             if not isinstance(part, Mapping):
                 yield call, _SETS_SOMETHING
                 continue
-            scanned = self._scan(part)
+            scanned = self._states.scan(part)
             odd = scanned.sets_specials or scanned.has_computed_names
             if odd or scanned.sets_destructor_of(self.see(call.function)):
                 yield call, _SETS_SOMETHING
@@ -490,26 +467,3 @@ class _Hook:
 
     def is_like(self, other: _Hook) -> bool:
         return self.name == other.name and self.value is other.value
-
-
-def _is_class(meant: Meaning) -> bool:
-    """Whether it is what `type(x)` gives of what nobody knows."""
-    return isinstance(meant, Instance) and canonical(meant.maker.module, meant.maker.name) == (
-        "builtins",
-        "type",
-    )
-
-
-def _method(owner: Meaning, name: str) -> Global:
-    """A method of what may be anything: no row has it, so that calling it is high."""
-    return attribute(owner, name) or on_some_object(name)
-
-
-def _with_states(call: Call) -> Call:
-    """The call with what was put into the object before, to be shown."""
-    shown = call
-    for state in call.state[:MOST_HOOKS]:
-        if isinstance(state, Call) and state.flat:
-            state = Call("SETITEMS", state, (Mapping(state.flat),), state.offset)
-        shown = Call("BUILD", shown, (state,), call.offset)
-    return Call("SETITEMS", shown, (Mapping(call.flat),), call.offset) if call.flat else shown

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, SetOf, Skipped, Unknown, Value
+from hubaudit.rules.attributes import on_some_object
 from hubaudit.rules.meanings import (
     Bound,
     Getter,
@@ -13,16 +13,16 @@ from hubaudit.rules.meanings import (
     ItemGetter,
     Meaning,
     MethodCaller,
-    class_made_by,
+    attribute,
 )
-from hubaudit.rules.names import Catalogue, Use, canonical
+from hubaudit.rules.names import canonical
 
 See = Callable[[Value], Meaning]
 
 # Values of a state that are looked at for functions, before it counts as holding one. It is asked only
 # where no library's file comes: 25,000 files of 30 libraries build no object twice.
 _MOST_VALUES = 2000
-_MOST_DEPTH = 8  # dicts as keys `__dict__` in each other: libraries write one
+_MOST_DEPTH = 3  # dicts as keys `__dict__` in each other: libraries write one
 
 # What unpicklers and copies look up on an object, and on its class only if the object has none.
 HOOKS = ("__setstate__", "append", "extend", "add", "keys")
@@ -87,45 +87,6 @@ def is_plain_dict(maker: Global) -> bool:
     return canonical(maker.module, maker.name) in _DICTS
 
 
-def parts_of(state: Value, see: See, depth: int = _MOST_DEPTH) -> Iterator[Value]:
-    """The dicts of attributes in a state: of a dict, or of two, the second for slots; and `__dict__`.
-
-    A `Mapping` each, or NOBODY_KNOWS, an `Unknown`, for one that cannot be read.
-    """
-    for one in state if isinstance(state, tuple) and len(state) == 2 else (state,):
-        part = _dict_of(one, see, whole=one is state)
-        if part is None:
-            continue
-        yield part
-        for key, value in part.pairs() if isinstance(part, Mapping) else ():
-            if key == "__dict__" and isinstance(key, str):
-                yield from parts_of((value, None), see, depth - 1) if depth else (_UNREAD,)
-
-
-_UNREAD = Unknown("a state that is computed")
-
-
-def _dict_of(state: Value, see: See, *, whole: bool) -> Mapping | Unknown | None:
-    if isinstance(state, Mapping):
-        return state
-    if not isinstance(state, Call):
-        return None
-    match see(state):
-        case Instance(maker) if is_plain_dict(maker):
-            given = _pairs_of(state)
-            return _UNREAD if given is None else Mapping((*given, *state.flat))
-        case Instance() if state.how.startswith("NEWOBJ"):
-            return Mapping(state.flat)  # statsmodels' `Bunch` is its own state
-        case Instance():
-            return _UNREAD if whole else None
-        case Mapping() as part:
-            return part
-        case str() | bytes() | int() | None | Skipped():
-            return None
-        case _:
-            return _UNREAD
-
-
 def _pairs_of(made: Call) -> Sequence[Value] | None:
     """Keys and values in turn that a dict was made of, or None if they cannot be read."""
     match made.args:
@@ -150,27 +111,38 @@ def _is_pair(value: Value) -> bool:
 
 
 class Scanned:
-    """What was seen of a dict: one may be the state of many objects.
+    """What was seen of a dict.
 
     Which of two values of a key it held when, a trace does not tell: both count. `hooks` are the
-    attributes that unpicklers call; `sets_specials`: one of Python's own methods is set to what may be
-    called; `has_computed_names`: something is, by a name that only the running process knows.
+    attributes that unpicklers call, `inner` what is set as `__dict__`; `sets_specials`: one of Python's
+    own methods is set to what may be called; `has_computed_names`: something is, by a name that only the
+    running process knows; `holds_functions`: a function is a key or a value.
     """
 
-    __slots__ = ("_functions", "_part", "has_computed_names", "hooks", "sets_specials")
+    __slots__ = (
+        *("_functions", "_part", "has_computed_names", "holds_functions", "hooks", "inner"),
+        "sets_specials",
+    )
 
-    def __init__(self, part: Mapping) -> None:
+    def __init__(self, part: Mapping, see: See) -> None:
         self._part = part  # which keeps its id
         self.hooks: list[tuple[str, Value]] = []
+        self.inner: list[Value] = []
         self._functions: set[str] = set()
-        self.has_computed_names = self.sets_specials = False
+        self.has_computed_names = self.sets_specials = self.holds_functions = False
         for name, value in part.pairs():
             if isinstance(name, str) and name in HOOKS:
                 self.hooks.append((name, value))
+            if isinstance(name, str) and name == "__dict__":
+                self.inner.append(value)
             if is_live(value):
                 self._note(name)
+                meant = see(value)
+                self.holds_functions |= is_live(meant) or is_made(meant)
         if len(self.hooks) > MOST_HOOKS:
             self.hooks = [("keys", ONE_OF_MANY)]
+        if len(self.inner) > MOST_HOOKS:
+            self.inner = [_UNREAD]
 
     def _note(self, name: Value) -> None:
         if isinstance(name, Call | Unknown):
@@ -193,140 +165,116 @@ class Scanned:
         return bool(self._functions) or self.has_computed_names
 
 
-# --- objects that are new, and lists ------------------------------------------------------------
+class States:
+    """What is found in the states of one trace. Each is looked at once: one may be that of many objects."""
 
-# Functions whose result is a new object each time. That they are listed is asked before.
-_MAKES_NEW = re.compile(
-    r"_?reconstruct|_mareconstruct|_mrreconstruct|_reconstructor|__newobj__|__newobj_ex__|newObj|new_object"
-    r"|__pyx_unpickle_\w+|__\w+_ctor|_new_\w+|_unpickle|tzfile|iter|reversed|chain|cycle|islice|deque|partial"
-    r"|defaultdict|count|zip_longest|product|permutations|combinations|repeat|compress|starmap|accumulate"
-)
+    def __init__(self, see: See) -> None:
+        self._see = see
+        # all by id: a trace keeps its values, and what is made here is kept by what it was made of
+        self._parts: dict[int, tuple[Value, ...]] = {}
+        self._dicts: dict[int, Mapping | Unknown | None] = {}
+        self._scanned: dict[int, Scanned] = {}
+        self._lively: dict[int, bool] = {}
 
+    def parts_of(self, state: Value) -> tuple[Value, ...]:
+        """The dicts of attributes in a state: of a dict, or of two, the second for slots; and `__dict__`.
 
-def makes_new(function: Meaning, catalogue: Catalogue, protocol: int) -> bool:
-    """Whether a call of it gives an object that nobody else has: none of its arguments, and no class.
+        A `Mapping` each, or an `Unknown` for one that cannot be read.
+        """
+        known = self._parts.get(id(state))
+        if known is None:
+            known = self._parts[id(state)] = tuple(self._read(state, _MOST_DEPTH))
+        return known
 
-    Of what is not listed, or dangerous, the call itself is reported.
-    """
-    while isinstance(function, Bound):
-        function = function.function
-    if not isinstance(function, Global):
-        return False
-    name = class_made_by(function) or function
-    row = catalogue.find(name.module, name.name, protocol)
-    if row is None or Use.CONSTRUCTED in row.uses or not row.uses:
-        return True
-    last = name.name.rpartition(".")[2]
-    return last[:1].isupper() or _MAKES_NEW.fullmatch(last) is not None
+    def _read(self, state: Value, depth: int) -> Iterator[Value]:
+        for one in state if isinstance(state, tuple) and len(state) == 2 else (state,):
+            part = self._dict_of(one, whole=one is state)
+            if part is not None:
+                yield part
+            for inner in self.scan(part).inner if isinstance(part, Mapping) else ():
+                yield from self._read((inner, None), depth - 1) if depth else (_UNREAD,)
 
+    def _dict_of(self, state: Value, *, whole: bool) -> Mapping | Unknown | None:
+        if isinstance(state, Mapping):
+            return state
+        if not isinstance(state, Call):
+            return _UNREAD if whole and is_live(state) else None
+        if id(state) not in self._dicts:
+            self._dicts[id(state)] = _dict_of(state, self._see(state))
+        found = self._dicts[id(state)]
+        return _UNREAD if found is None and whole and _is_object(self._see(state)) else found
 
-_LISTS = frozenset(
-    (
-        ("collections", "deque"),
-        ("builtins", "list"),
-        ("builtins", "set"),
-        ("traceback", "StackSummary"),
-        ("xml.dom.minicompat", "NodeList"),
-        ("nltk.tree", "Tree"),
-        ("nltk.tree.tree", "Tree"),
-        ("skorch.history", "History"),
-    )
-)
+    def scan(self, part: Mapping) -> Scanned:
+        """What is set in a dict."""
+        known = self._scanned.get(id(part))
+        if known is None:
+            known = self._scanned[id(part)] = Scanned(part, self._see)
+        return known
 
+    def is_lively(self, state: Value) -> bool:
+        """Whether a state holds anything that may be called."""
+        known = self._lively.get(id(state))
+        if known is None:
+            known = self._lively[id(state)] = holds_live([state], self._see)
+        return known
 
-def is_list(maker: Global) -> bool:
-    """Whether `append` or `add` of its objects is that of a list or a set."""
-    return canonical(maker.module, maker.name) in _LISTS
-
-
-# --- functions that go through what they are given, or ask it for more --------------------------
-
-_GO_THROUGH = frozenset(
-    (
-        *(
-            ("builtins", name)
-            for name in (
-                *("list", "tuple", "set", "frozenset", "dict", "dict.fromkeys", "zip", "enumerate"),
-                *("next", "iter", "map", "filter", "reversed", "bytes", "bytearray", "str", "int"),
-                *("float", "complex", "bool", "sorted", "min", "max", "sum", "any", "all", "len"),
-                *("abs", "bin", "chr", "hex", "oct", "ord", "round"),
-            )
-        ),
-        *(("collections", name) for name in ("OrderedDict", "deque", "Counter", "defaultdict")),
-        *(
-            ("itertools", name)
-            for name in (
-                *("chain", "chain.from_iterable", "cycle", "islice", "zip_longest", "product"),
-                *("permutations", "combinations", "compress", "tee", "pairwise", "batched"),
-                *("starmap", "accumulate", "groupby", "takewhile", "dropwhile", "filterfalse"),
-            )
-        ),
-        ("array", "array"),
-        ("fractions", "Fraction"),
-        ("torch", "Size"),
-        ("torch.nn.parameter", "Parameter"),
-        ("torch.nn.parameter", "Buffer"),
-        ("torch._utils", "_rebuild_parameter"),
-        ("torch._utils", "_rebuild_parameter_with_state"),
-    )
-)
-# Whose objects do so by code of their own, in C or without asking attributes of theirs.
-_BY_THEMSELVES = frozenset(
-    "builtins __builtin__ collections itertools array datetime decimal fractions uuid pathlib numpy".split()
-)
+    def is_disguised(self, value: Call) -> bool:
+        """Whether it is an object without methods of its own in which functions were put."""
+        meant = self._see(value)
+        if not value.state or not isinstance(meant, Instance):
+            return False
+        if canonical(meant.maker.module, meant.maker.name) not in _NAMESPACES:
+            return False
+        parts = [part for state in value.state[:MOST_HOOKS] for part in self.parts_of(state)]
+        odd = len(value.state) > MOST_HOOKS
+        return odd or any(
+            not isinstance(part, Mapping) or self.scan(part).holds_functions for part in parts
+        )
 
 
-def goes_through(function: Global) -> bool:
-    """Whether it calls methods of what it is given."""
-    found = canonical(function.module, function.name)
-    return found in _GO_THROUGH or found[0] == "math"
-
-
-def asked(function: Global, args: tuple[Value, ...], see: See) -> Iterator[Global]:
-    """The classes and functions that made the objects which such a function asks for their items."""
-    for arg in args:
-        meant = see(arg)
-        inner = canonical(function.module, function.name) in _GO_DEEPER
-        within = meant[:_MOST_INNER] if inner and isinstance(meant, list | tuple) else ()
-        for one in (meant, *map(see, within)):
-            if isinstance(one, Instance) and not _is_by_itself(one.maker):
-                yield one.maker
-
-
-# They go through the items of what they are given as well.
-_GO_DEEPER = frozenset(
-    (
-        *(("builtins", name) for name in ("dict", "sum", "map", "filter")),
-        ("collections", "OrderedDict"),
-        *(("itertools", name) for name in ("chain.from_iterable", "starmap")),
-    )
-)
-_MOST_INNER = 64  # items of one argument: the same figure as for the arguments of a call
-
-
-def _is_by_itself(maker: Global) -> bool:
-    place = canonical(maker.module, maker.name)[0]
-    is_tensor = place.startswith("torch") and "_rebuild" in maker.name
-    return place.partition(".")[0] in _BY_THEMSELVES or is_tensor
-
-
+_UNREAD = Unknown("a state that is computed")
+# Objects that are nothing but what was put into them.
 _NAMESPACES = frozenset(
     (("argparse", "Namespace"), ("optparse", "Values"), ("types", "SimpleNamespace"))
 )
 
 
-def is_disguised(value: Call, see: See) -> bool:
-    """Whether it is an object without methods of its own in which functions were put."""
-    meant = see(value)
-    if not isinstance(meant, Instance):
-        return False
-    maker = canonical(meant.maker.module, meant.maker.name)
-    if maker not in _NAMESPACES:
-        return False
-    states = {id(state): state for state in value.state}
-    parts = [part for state in states.values() for part in parts_of(state, see)]
-    return any(
-        not isinstance(part, Mapping)
-        or any(is_made(see(one)) or is_live(see(one)) for one in part.flat)
-        for part in parts
+def _is_object(meant: Meaning) -> bool:
+    return not isinstance(meant, str | bytes | int | None | Skipped)
+
+
+def _dict_of(state: Call, meant: Meaning) -> Mapping | Unknown | None:
+    """The dict that a call has made, or None if it made something else."""
+    match meant:
+        case Instance(maker) if is_plain_dict(maker):
+            given = _pairs_of(state)
+            return _UNREAD if given is None else Mapping((*given, *state.flat))
+        case Instance() if state.how.startswith("NEWOBJ"):
+            return Mapping(state.flat)  # statsmodels' `Bunch` is its own state
+        case Mapping():
+            return meant
+        case _:
+            return None
+
+
+def is_class(meant: Meaning) -> bool:
+    """Whether it is what `type(x)` gives of what nobody knows."""
+    return isinstance(meant, Instance) and canonical(meant.maker.module, meant.maker.name) == (
+        "builtins",
+        "type",
     )
+
+
+def method_of(owner: Meaning, name: str) -> Global:
+    """A method of what may be anything: no row has it, so that calling it is high."""
+    return attribute(owner, name) or on_some_object(name)
+
+
+def with_states(call: Call) -> Call:
+    """The call with what was put into the object before, to be shown."""
+    shown = call
+    for state in call.state[:MOST_HOOKS]:
+        if isinstance(state, Call) and state.flat:
+            state = Call("SETITEMS", state, (Mapping(state.flat),), state.offset)
+        shown = Call("BUILD", shown, (state,), call.offset)
+    return Call("SETITEMS", shown, (Mapping(call.flat),), call.offset) if call.flat else shown
