@@ -66,6 +66,10 @@ _NESTED = 8  # parameters of subclasses of parameters…: torch writes three at 
 _DATA_ATTRIBUTES = frozenset({"data", "real", "imag"})  # setting one sets the numbers
 
 
+class OtherKind(NoBytes):
+    """The tensor is of a kind that has no plain numbers, as torch writes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """A tensor without its name: see `table.Tensor`."""
@@ -100,6 +104,8 @@ def _view(value: Value, storages: Storages, depth: int) -> View:
         case _:
             raise NoBytes("the tensor that it is made of is not as torch writes it")
     rebuild = _FUNCTIONS.get((function.module, function.name))
+    if rebuild is None and function.name in _OTHER_KINDS:
+        raise OtherKind(_OTHER_KINDS[function.name])
     if rebuild is None or value.how in ("NEWOBJ_EX", "BUILD"):
         raise NoBytes(_WHY.get(function.name, f"{function.name} is not known"))
     if value.flat or value.items or not all(map(_is_flags, value.state)):
@@ -269,13 +275,15 @@ _FUNCTIONS: dict[tuple[str, str], Callable[[Sequence[Value], Storages, int], Vie
     ("torch.autograd.variable", "Variable"): _parameter,
 }
 
-_WHY = {
+_OTHER_KINDS = {
     "_rebuild_sparse_tensor": "it is sparse",
     "_rebuild_sparse_csr_tensor": "it is sparse",
     "_rebuild_qtensor": "it is quantised",
     "_rebuild_meta_tensor_no_storage": "it is on the meta device, without bytes",
     "_rebuild_nested_tensor": "it is nested",
     "_rebuild_wrapper_subclass": "it is a wrapper, without bytes of its own",
+}
+_WHY = {
     "_rebuild_device_tensor_from_numpy": "its bytes are in a numpy array",
     "_rebuild_xla_tensor": "its bytes are in a numpy array",
 }

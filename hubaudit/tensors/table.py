@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Why a name is not one tensor's: the table has each of the entries as well.
+SEVERAL = "several entries come out under this name"
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -25,10 +28,15 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class NotComparable:
-    """A tensor whose bytes cannot be told from the pickle alone (sparse, quantised, …), and why."""
+    """A tensor whose bytes cannot be told from the pickle alone, and why.
+
+    `is_known_kind`: it is of a kind that torch itself saves otherwise (sparse, quantised, …), and not
+    something that only a pickle made for it has.
+    """
 
     name: str
     why: str
+    is_known_kind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from hubaudit.formats.contents import Contents, Format
 from hubaudit.formats.torch_legacy import PICKLES
@@ -10,7 +11,8 @@ from hubaudit.formats.torch_storage import as_storage
 from hubaudit.formats.zip_index import read_index
 from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Run, SetOf, Trace, Value
 from hubaudit.source import Source
-from hubaudit.tensors.rebuild import is_tensor, view_of
+from hubaudit.tensors.holders import holders, inside
+from hubaudit.tensors.rebuild import OtherKind, is_tensor, view_of
 from hubaudit.tensors.storages import (
     DataStart,
     LegacyStorages,
@@ -19,12 +21,14 @@ from hubaudit.tensors.storages import (
     ZipStorages,
     by_local_header,
 )
-from hubaudit.tensors.table import NotComparable, Table, Tensor
+from hubaudit.tensors.table import SEVERAL, NotComparable, Table, Tensor
 
-# Entries of dicts, lists and objects, each as often as it is reached. A pickle without sharing has fewer
-# (`pvm.state.Limits.opcodes`); with sharing it can have more than any machine could list.
-MAX_ENTRIES = 3_000_000
-MAX_NAMES = 64 << 20  # characters of all names; the largest models on the Hub have below 2^24
+# Entries of containers that were reached before, each time again. What is reached once is bounded by the
+# pickle's opcodes, but with sharing it can have more than any machine could list. A module of 100 layers
+# that are one object, as ALBERT's, has some 6,000.
+MAX_REPEATED = 20_000
+# Bytes of names that have several parts. The largest models on the Hub have below 2^24.
+MAX_NAMES = 32 << 20
 MAX_DEPTH = 100  # containers in one another; whole modules take two a level
 
 
@@ -35,13 +39,15 @@ def torch_table(
 
     Names are the keys on the way to a tensor, joined by dots; a tensor that was saved by itself has the
     name "". In a whole module they are those of its `state_dict()`. A file of which nothing can be told
-    has one `NotComparable` of the name "". `others` are the entries without tensors, those with nothing
-    but such in them as one. Reads the directory of a zip and what `data_start` does, no storages.
+    has one `NotComparable` of the name "". Where several entries come out under one name, all of them are
+    there, and a `NotComparable` of this name with `SEVERAL`. What is too deep or reached too often is one
+    `NotComparable` for its branch. `others` are the entries without tensors, those with nothing but such
+    in them as one. Reads the directory of a zip and what `data_start` does, no storages.
     """
     try:
         trace, storages = _opened(source, contents, data_start)
         return _Walk(storages, _meddled(trace)).table(trace.result)
-    except (NoBytes, _TooMuch) as error:
+    except NoBytes as error:
         return Table((), (NotComparable("", str(error)),))
 
 
@@ -90,10 +96,6 @@ def _check_complete(traces: Iterable[Trace]) -> None:
             raise NoBytes(f"its pickle was not read to its end: {trace.stop.detail}")
 
 
-class _TooMuch(Exception):
-    """The object that is pickled has too much in it, counted as often as it is reached."""
-
-
 # Functions that make a value of their arguments and leave these as they are.
 _MAKERS = frozenset(
     {
@@ -112,6 +114,8 @@ _MAKERS = frozenset(
 )
 _DICTS = frozenset({("collections", "OrderedDict"), ("builtins", "dict"), ("__builtin__", "dict")})
 _CALLED = frozenset({"REDUCE", "OBJ", "INST"})
+_CUT = 100  # characters of a name of which no more is told
+_TOO_LONG = f"the names of the file have over {MAX_NAMES:,} bytes"
 
 
 def _meddled(trace: Trace) -> dict[str, str]:
@@ -147,7 +151,6 @@ class _Search:
 
     def __init__(self) -> None:
         self._seen: dict[int, Value] = {}  # with the values: an id is one's own as long as it lives
-        self.steps = 0
 
     def tensors_in(self, value: Value) -> Iterator[PersistentId]:
         """The storages in `value` that no search before has come by."""
@@ -157,24 +160,9 @@ class _Search:
             if isinstance(one, str | bytes | int | float | None) or id(one) in self._seen:
                 continue
             self._seen[id(one)] = one
-            self.steps += 1
             if isinstance(one, PersistentId):
                 yield one
-            stack += _inside(one)
-
-
-def _inside(value: Value) -> Iterator[Value]:
-    match value:
-        case tuple() | list():
-            yield from value
-        case Mapping():
-            yield from value.flat
-        case SetOf():
-            yield from value.items
-        case Call():
-            yield from (value.function, value.args, value.kwargs)
-            for more in (value.state, value.items, value.flat):
-                yield from more
+            stack += inside(one)
 
 
 class _Walk:
@@ -183,22 +171,23 @@ class _Walk:
     def __init__(self, storages: Storages, meddled: dict[str, str]) -> None:
         self._storages = storages
         self._meddled = meddled
-        self._rows: dict[str, Tensor | NotComparable] = {}
+        self._tensors: list[Tensor] = []
+        self._untold: list[NotComparable] = []
         self._others: list[str] = []
-        self._entries_left = MAX_ENTRIES
+        self._named: dict[str, int] = {}  # how many entries have the name
+        self._cut: set[str] = set()
+        self._holders: frozenset[int] = frozenset()
+        self._met: set[int] = set()
+        self._on_the_way: set[int] = set()
+        self._repeats_left = MAX_REPEATED
         self._names_left = MAX_NAMES
-        self._opaque: dict[int, tuple[Value, bool]] = {}
 
     def table(self, top: Value) -> Table:
-        """Raises _TooMuch."""
+        self._holders = holders(top)
         if not self._visit((), top):
-            self._others = list(self._without_tensors((), top)) or [""]
-        rows = self._rows.values()
-        return Table(
-            tuple(row for row in rows if isinstance(row, Tensor)),
-            tuple(row for row in rows if isinstance(row, NotComparable)),
-            tuple(self._others),
-        )
+            self._others = [self._name((key,)) for key, _ in _entries(top) or ()] or [""]
+        several = [NotComparable(name, SEVERAL) for name, n in self._named.items() if n > 1]
+        return Table(tuple(self._tensors), (*self._untold, *several), tuple(self._others))
 
     def _visit(self, path: tuple[str, ...], value: Value) -> bool:
         """Whether there are tensors in `value`, which are in the table then."""
@@ -207,36 +196,55 @@ class _Walk:
         if isinstance(value, Call) and is_tensor(value):
             self._add(path, value)
             return True
-        entries = _entries(value)
-        if entries is not None:
-            return self._visit_entries(path, entries)
-        if not self._holds_tensors(value):
+        if not isinstance(value, PersistentId) and id(value) not in self._holders:
             return False
-        self._add_row(NotComparable(self._name(path), _why_not(value)))
-        return True
+        why = self._why_not_into(path, value)
+        entries = None if why else _entries(value)
+        if entries is None:
+            self._add_untold(path, NotComparable("", why or _why_not(value)))
+            return True
+        if id(value) in self._met:
+            self._repeats_left -= len(entries)
+        return self._visit_entries(path, value, entries)
 
-    def _visit_entries(self, path: tuple[str, ...], entries: list[tuple[str, Value]]) -> bool:
-        self._spend(len(entries))
+    def _why_not_into(self, path: tuple[str, ...], value: Value) -> str:
+        """Of a container with tensors in it, where an end has to be made."""
+        if id(value) in self._on_the_way:
+            return "it is inside of itself"
         if len(path) > MAX_DEPTH:
-            raise _TooMuch(f"it has containers in one another, over {MAX_DEPTH} deep")
-        without = [key for key, value in entries if not self._visit((*path, key), value)]
+            return f"it has containers in one another, over {MAX_DEPTH} deep"
+        if id(value) in self._met and self._repeats_left <= 0:
+            return f"what is in it is reached again and again, over {MAX_REPEATED:,} times"
+        return ""
+
+    def _visit_entries(
+        self, path: tuple[str, ...], value: Value, entries: list[tuple[str, Value]]
+    ) -> bool:
+        self._met.add(id(value))
+        self._on_the_way.add(id(value))
+        without = [key for key, one in entries if not self._visit((*path, key), one)]
+        self._on_the_way.discard(id(value))
         if len(without) == len(entries):
             return False
         self._others += (self._name((*path, key)) for key in without)
         return True
 
-    def _without_tensors(self, path: tuple[str, ...], value: Value) -> Iterator[str]:
-        return (self._name((*path, key)) for key, _ in _entries(value) or ())
-
     def _add(self, path: tuple[str, ...], call: Call) -> None:
-        name = self._name(path)
         try:
             self._check_meddled(call)
             view = view_of(call, self._storages)
         except NoBytes as error:
-            self._add_row(NotComparable(name, str(error)))
+            known = isinstance(error, OtherKind)
+            self._add_untold(path, NotComparable("", str(error), known))
             return
-        self._add_row(Tensor(name, view.dtype, view.shape, view.stride, view.begin, view.storage))
+        name = self._name(path)
+        if name in self._cut:
+            self._add_untold(path, NotComparable("", _TOO_LONG))
+            return
+        self._named[name] = self._named.get(name, 0) + 1
+        self._tensors.append(
+            Tensor(name, view.dtype, view.shape, view.stride, view.begin, view.storage)
+        )
 
     def _check_meddled(self, call: Call) -> None:
         if not self._meddled:
@@ -245,30 +253,25 @@ class _Walk:
             if (why := self._meddled.get(_storage_key(storage) or "")) is not None:
                 raise NoBytes(why)
 
-    def _add_row(self, row: Tensor | NotComparable) -> None:
-        if row.name in self._rows:
-            row = NotComparable(row.name, "several entries come out under this name")
-        self._rows[row.name] = row
+    def _add_untold(self, path: tuple[str, ...], row: NotComparable) -> None:
+        name = self._name(path)
+        if name in self._cut:
+            if name in self._named:  # once for all that have their names cut to this one
+                return
+            row = replace(row, why=_TOO_LONG, is_known_kind=False)
+        self._named[name] = self._named.get(name, 0) + 1
+        self._untold.append(replace(row, name=name))
 
     def _name(self, path: tuple[str, ...]) -> str:
-        self._names_left -= sum(map(len, path)) + 16
-        if self._names_left < 0:
-            raise _TooMuch(f"its names have over {MAX_NAMES:,} characters")
-        return ".".join(path)
-
-    def _spend(self, entries: int) -> None:
-        self._entries_left -= entries
-        if self._entries_left < 0:
-            raise _TooMuch(f"it has over {MAX_ENTRIES:,} entries")
-
-    def _holds_tensors(self, value: Value) -> bool:
-        """Of an object whose class decides what is in it."""
-        if id(value) not in self._opaque:
-            search = _Search()
-            found = any(True for _ in search.tensors_in(value))
-            self._opaque[id(value)] = (value, found)
-            self._spend(search.steps)
-        return self._opaque[id(value)][1]
+        """Once there are too many names, only the beginning of those that have several parts."""
+        if len(path) < 2:
+            return "".join(path)
+        self._names_left -= sum(len(part) if part.isascii() else 4 * len(part) for part in path)
+        if self._names_left > 0:
+            return ".".join(path)
+        cut = f"{path[0][:_CUT]}.…"
+        self._cut.add(cut)
+        return cut
 
 
 def _entries(value: Value) -> list[tuple[str, Value]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from hubaudit.formats.read import read_promised
 from hubaudit.source.local import LocalSource
 from hubaudit.source.memory import MemorySource
 from hubaudit.tensors.storages import by_torch_layout
-from hubaudit.tensors.table import NotComparable, Table, Tensor
-from hubaudit.tensors.torch import torch_table
+from hubaudit.tensors.table import SEVERAL, NotComparable, Table, Tensor
+from hubaudit.tensors.torch import MAX_NAMES, MAX_REPEATED, torch_table
 from tests.formats.containers import torch_tar
 from tests.formats.containers import zipped as plain_zip
 from tests.tensors.programs import (
@@ -26,6 +27,7 @@ from tests.tensors.programs import (
     Program,
     call,
     glob,
+    joined,
     legacy,
     mapping,
     named,
@@ -266,24 +268,81 @@ def test_a_tensor_inside_of_an_unknown_object_is_named() -> None:
     assert found.not_comparable == (NotComparable("config", "it is inside of a own.Config"),)
 
 
-def test_two_ways_to_one_name_are_not_guessed() -> None:
-    found = table(zipped(mapping((text("a.b"), tensor()), (text("a"), named(b=tensor())))))
-    assert found.not_comparable == (
-        NotComparable("a.b", "several entries come out under this name"),
-    )
+def test_two_ways_to_one_name_are_both_there_and_told() -> None:
+    both = mapping((text("a.b"), tensor()), (text("a"), named(b=tensor((3,), (1,)))))
+    found = table(zipped(both))
+    assert found.not_comparable == (NotComparable("a.b", SEVERAL),)
+    assert [(one.name, one.shape) for one in found.tensors] == [("a.b", (2, 3)), ("a.b", (3,))]
 
 
-def test_many_ways_to_one_tensor_end() -> None:
-    program = named(w=tensor())
-    for _ in range(60):
+def branching(program: Program, times: int = 60) -> Program:
+    """One value reached in 2^`times` ways."""
+    for _ in range(times):
         program = (*program, ("BINPUT", 1), "DUP", "TUPLE2")
-    assert "characters" in why(table(zipped(program)))
+    return program
+
+
+def test_many_ways_to_one_tensor_end_soon_and_leave_what_lies_beside() -> None:
+    data = zipped(mapping((text("z"), branching(named(w=tensor()))), (text("w"), tensor())))
+    tracemalloc.start()
+    found = table(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "again and again" in found.not_comparable[0].why
+    assert names(found)[-1] == "w"
+    assert len(found.tensors) < 2 * MAX_REPEATED
+    assert peak < 50 << 20
+
+
+def test_many_ways_to_no_tensor_are_one_entry() -> None:
+    found = table(zipped(named(w=tensor(), z=branching(named(n=number(1))))))
+    assert (names(found), found.not_comparable, found.others) == (["w"], (), ("z",))
+
+
+def test_names_that_are_too_long_together_are_told_as_one() -> None:
+    inner = mapping((text("é" * 1000), tensor()), (text("v"), tensor()))
+    first = (*text("first"), *inner, ("BINPUT", 9))
+    many = joined(*((*text(str(n)), ("BINGET", 9)) for n in range(9_500)))
+    last = (*text("w"), *tensor())
+    found = table(zipped(("EMPTY_DICT", "MARK", *first, *many, *last, "SETITEMS")))
+    assert names(found)[-1] == "w"
+    assert sum(map(len, names(found))) < MAX_NAMES
+    assert {one.why for one in found.not_comparable} == {
+        f"the names of the file have over {MAX_NAMES:,} bytes"
+    }
+    assert len(found.not_comparable) < 1500
+
+
+def nested(program: Program, times: int) -> Program:
+    for _ in range(times):
+        program = named(k=program)
+    return program
+
+
+def test_what_is_too_deep_is_told_and_leaves_what_lies_beside() -> None:
+    found = table(zipped(named(w=tensor(), z=nested(tensor(), 150), y=nested(number(1), 150))))
+    assert (names(found), found.others) == (["w"], ("y",))
+    (deep,) = found.not_comparable
+    assert deep.name.startswith("z.k.k.")
+    assert "deep" in deep.why
 
 
 def test_a_dict_in_itself_ends() -> None:
     looped: Program = ("EMPTY_DICT", ("BINPUT", 1), *text("w"), *tensor(), "SETITEM")
     looped = (*looped, *text("self"), ("BINGET", 1), "SETITEM")
-    assert "deep" in why(table(zipped(looped)))
+    found = table(zipped(looped))
+    assert names(found) == ["w"]
+    assert found.not_comparable == (NotComparable("self", "it is inside of itself"),)
+
+
+def test_kinds_that_torch_saves_otherwise_are_told_from_what_only_a_made_pickle_has() -> None:
+    sparse = call("torch._utils", "_rebuild_sparse_tensor", tensor(), NONE)
+    array = call("torch._utils", "_rebuild_device_tensor_from_numpy", tensor(), NONE)
+    found = table(zipped(named(sparse=sparse, array=array)))
+    assert {one.name: one.is_known_kind for one in found.not_comparable} == {
+        "sparse": True,
+        "array": False,
+    }
 
 
 def members(data: bytes) -> dict[str, bytes]:
