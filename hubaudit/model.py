@@ -204,7 +204,8 @@ class Comparison:
     `pickle_files` and `safetensors_files`. `tensors` have a partner; of `tensors_read` of them bytes were
     compared, `bytes_read` of `bytes_total` (counted in the safetensors file). `differences` say how those
     in `differing` differ, `notes` what was found and explained. Of `not_comparable` tensors nobody can
-    tell. `why`: what kept the comparison from being complete; `broken_off`: that a file could not be read.
+    tell, `doubtful` are those that no known kind of tensor explains, and pickles of which no tensor is
+    known. `why`: what kept the comparison from being complete; `broken_off`: that a file could not be read.
     """
 
     pickle: str
@@ -225,6 +226,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
     why: str = ""
     broken_off: bool = False
+    doubtful: tuple[str, ...] = ()
     agreed_at: str | None = None  # the last commit at which they agreed, where that was asked for
 
 

@@ -30,6 +30,7 @@ from hubaudit.rules.programs import MODEL_CODE
 from hubaudit.rules.safetensors import SAFETENSORS_INVALID
 from hubaudit.rules.siblings import (
     INDEX_INCONSISTENT,
+    NOT_COMPARABLE,
     PICKLE_ONLY,
     TENSORS_EXTRA,
     TENSORS_MISSING,
@@ -61,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     WEIGHTS_DIFFER,
     TENSORS_MISSING,
     TENSORS_EXTRA,
+    NOT_COMPARABLE,
     INDEX_INCONSISTENT,
     PICKLE_ONLY,
     DENIED_FORMAT,

@@ -78,6 +78,21 @@ def _check_extra(rule: Rule, siblings: Siblings) -> Iterator[Finding]:
             )
 
 
+def _check_untold(rule: Rule, siblings: Siblings) -> Iterator[Finding]:
+    """A gap (`broken_off`) is in the report as such. A few tensors of a known kind are told as little."""
+    for one in siblings.comparisons:
+        untold = one.doubtful or one.not_comparable
+        if one.broken_off or not untold:
+            continue
+        is_little = not one.doubtful and len(one.not_comparable) < one.tensors
+        yield rule.finding_at(
+            one.pickle,
+            Severity.LOW if is_little else _severity(Severity.MEDIUM, siblings, one),
+            f"nobody can tell whether it has what {_there(one)} has: {_list(untold)}",
+            shown=_clip(one.why),
+        )
+
+
 def _check_alone(rule: Rule, siblings: Siblings) -> Iterator[Finding]:
     for paths in siblings.alone:
         if siblings.role(paths) in (LoadRole.LOADED, LoadRole.FALLBACK):
@@ -149,6 +164,15 @@ TENSORS_EXTRA = Rule(
     check=nothing_of_one_file,
 )
 
+NOT_COMPARABLE = Rule(
+    id="not-comparable",
+    summary="What a pickle checkpoint has in place of its safetensors sibling's tensors cannot be told.",
+    advice="Load the safetensors file, with use_safetensors=True, and ask the author about the other.",
+    worst=Severity.MEDIUM,
+    references=("CWE-345", "AML.T0018", "AML.T0010.003", "LLM03:2025"),
+    check=nothing_of_one_file,
+)
+
 PICKLE_ONLY = Rule(
     id="pickle-only",
     summary="A checkpoint that loaders open is there as a pickle only.",
@@ -171,6 +195,7 @@ _CHECKS: tuple[tuple[Rule, Callable[[Rule, Siblings], Iterator[Finding]]], ...] 
     (WEIGHTS_DIFFER, _check_differing),
     (TENSORS_MISSING, _check_missing),
     (TENSORS_EXTRA, _check_extra),
+    (NOT_COMPARABLE, _check_untold),
     (PICKLE_ONLY, _check_alone),
     (INDEX_INCONSISTENT, _check_indexes),
 )

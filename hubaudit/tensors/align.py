@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from hubaudit.model import TensorDifference
 from hubaudit.tensors.blocks import views_of
 from hubaudit.tensors.casts import is_cast
-from hubaudit.tensors.names import Names, is_computed_buffer, match, may_be_tied
-from hubaudit.tensors.table import NotComparable, Tensor
+from hubaudit.tensors.names import Names, Rival, is_computed_buffer, match, may_be_tied, without
+from hubaudit.tensors.table import SEVERAL, NotComparable, Tensor
 from hubaudit.tensors.twins import Part, Twins
 
 _NAMED = 3  # names in a note; all of them would be a list that nobody reads
@@ -33,8 +33,9 @@ class Tied:
 class Alignment:
     """`twins` and `tied` remain to be compared by their bytes; everything else is decided.
 
-    `untold` are files of which no tensor is known, and why. Where a pickle is among them, `missing` means
-    nothing, and where a safetensors file is, `extra` does not.
+    `doubtful` are those of `not_comparable` that no known kind of tensor explains: the pickle may have
+    been made so that nobody can tell. `untold` are files of which no tensor is known, and why. Where a
+    pickle is among them, `missing` means nothing, and where a safetensors file is, `extra` does not.
     """
 
     matched: int = 0  # names with a partner
@@ -45,11 +46,13 @@ class Alignment:
     extra: list[str] = field(default_factory=list)
     differences: list[TensorDifference] = field(default_factory=list)
     not_comparable: dict[str, str] = field(default_factory=dict)
+    doubtful: set[str] = field(default_factory=set)
     untold: list[tuple[Part, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
 _Held = dict[str, list[tuple[Part, Tensor]]]
+_Opaque = dict[str, NotComparable]
 _Embeddings = dict[tuple[int, ...], list[tuple[str, tuple[Part, Tensor]]]]
 
 
@@ -66,17 +69,28 @@ def align(pickles: Sequence[Part], safetensors: Sequence[Part], turn: int = 0) -
     ]
     _note(found, names.beside, "beside the state dict, only in the pickle")
     for name, partner in names.partner.items():
-        why = opaque[0].get(name) or opaque[1].get(partner)
-        if why is not None:
-            found.not_comparable[partner] = why
-        _pair_up(found, partner, here.get(name, []), there.get(partner, []))
+        _pair_up(found, (name, partner), (here, there), opaque)
+    for rival in names.rivals:
+        names = _beside_a_rival(found, names, rival, (here, there), opaque)
     _without_partner_here(found, names, here, there)
     _without_partner_there(found, names, here, there)
     for held in (here, there):
         _note(
-            found, [name for name, several in held.items() if len(several) > 1], "in several files"
+            found,
+            [name for name, several in held.items() if _is_in_files(several)],
+            "in several files",
         )
+        twice = [name for name, several in held.items() if _is_twice(several)]
+        _note(found, twice, "in one file more than once")
     return found
+
+
+def _is_in_files(several: list[tuple[Part, Tensor]]) -> bool:
+    return len({part.path for part, _ in several}) > 1
+
+
+def _is_twice(several: list[tuple[Part, Tensor]]) -> bool:
+    return len(several) > len({part.path for part, _ in several})
 
 
 def _untold(part: Part) -> str | None:
@@ -96,25 +110,35 @@ def _by_name(parts: Iterable[Part]) -> _Held:
     return dict(held)
 
 
-def _opaque(parts: Iterable[Part]) -> dict[str, str]:
-    """The names of single tensors that are not comparable, and why."""
+def _opaque(parts: Iterable[Part]) -> _Opaque:
+    """The names of single tensors that are not comparable, and why.
+
+    Of several entries under one name each is looked at for itself.
+    """
     return {
-        entry.name: entry.why
+        entry.name: entry
         for part in parts
         if _untold(part) is None
         for entry in part.table.not_comparable
+        if entry.why != SEVERAL
     }
 
 
 def _pair_up(
     found: Alignment,
-    partner: str,
-    here: list[tuple[Part, Tensor]],
-    there: list[tuple[Part, Tensor]],
+    names: tuple[str, str],
+    held: tuple[_Held, _Held],
+    opaque: tuple[_Opaque, _Opaque],
 ) -> None:
-    """All files' tensors of one name with all of the other: any of them may be the one that is loaded."""
+    """All tensors of one name with all of the other: any of them may be the one that is loaded."""
+    name, partner = names
+    here, there = held[0].get(name, []), held[1].get(partner, [])
+    entry = opaque[0].get(name) or opaque[1].get(partner)
+    if entry is not None:
+        _leave_open(found, partner, entry.why, is_known_kind=entry.is_known_kind)
     if max(len(here), len(there)) > _COPIES:
-        found.not_comparable[partner] = f"it is in {max(len(here), len(there))} files"
+        why = f"{max(len(here), len(there))} files or entries have it"
+        _leave_open(found, partner, why, is_known_kind=False)
         return
     for pickle, one in here:
         for safetensors, other in there:
@@ -124,9 +148,47 @@ def _pair_up(
                 continue
             twins = _twins(partner, pickle, one, safetensors, other)
             if twins is None:
-                found.not_comparable[partner] = f"of {one.dtype} there are no single elements"
+                why = f"of {one.dtype} there are no single elements"
+                _leave_open(found, partner, why, is_known_kind=True)
             else:
                 found.twins.append(twins)
+
+
+def _leave_open(found: Alignment, partner: str, why: str, *, is_known_kind: bool) -> None:
+    found.not_comparable.setdefault(partner, why)
+    if not is_known_kind:
+        found.doubtful.add(partner)
+
+
+def _beside_a_rival(
+    found: Alignment,
+    names: Names,
+    rival: Rival,
+    held: tuple[_Held, _Held],
+    opaque: tuple[_Opaque, _Opaque],
+) -> Names:
+    """Compare what has the names of the other file by another prefix, too; `names` without it.
+
+    Which prefix is taken off is for the class of the model to say (`base_model_prefix` of transformers),
+    and a copy that agrees must not hide the one that is loaded. What has other names by chance has other
+    shapes, so at least half of the model has to be there in its shapes. But one word before what nothing
+    else stands for is enough.
+    """
+    alike = [pair for pair in rival.pairs if _shapes(held[0], pair[0]) & _shapes(held[1], pair[1])]
+    if 2 * len(alike) < min(len(held[0]), len(held[1])):
+        unmet = {*names.missing, *names.extra}
+        alike = [pair for pair in alike if rival.is_one_word and unmet.issuperset(pair)]
+    elif rival.prefix:
+        alike = list(rival.pairs)
+    for pair in alike:
+        _pair_up(found, pair, held, opaque)
+    if rival.prefix and alike:
+        _note(found, [name for name, _ in alike], f"by the prefix {rival.prefix!r} too")
+    return without(names, alike)
+
+
+def _shapes(held: _Held, name: str) -> set[tuple[int, ...]]:
+    return {tensor.shape for _, tensor in held.get(name, [])}
 
 
 def _unlike(one: Tensor, other: Tensor) -> str | None:

@@ -71,7 +71,7 @@ def _compare(
         _look_for(aligned, work)
     except Unreadable as error:
         work.break_off(str(error))
-    _decide_tied(aligned, work)
+    _decide_tied(aligned, depth, work)
     return _told(aligned, work, pickles, safetensors, depth)
 
 
@@ -173,14 +173,25 @@ def _parts(twins: Twins) -> tuple[Part, Part]:
     return twins.pickle, twins.safetensors
 
 
-def _decide_tied(aligned: Alignment, work: _Work) -> None:
+def _decide_tied(aligned: Alignment, depth: Depth, work: _Work) -> None:
     """A tensor without a partner is explained where it equals another tensor by what was compared."""
     for tied in aligned.tied:
         equal = [twins for twins in tied.tries if work.read[twins] and twins not in work.differing]
         if equal and not work.broken_off:
-            aligned.notes.append(f"{tied.name} equals {equal[0].tied_to} (tied)")
-        elif not work.broken_off or all(twins in work.differing for twins in tied.tries):
-            tied.otherwise.append(tied.name)
+            how_far = "" if work.read[equal[0]] >= equal[0].size else " where sampled"
+            aligned.notes.append(f"{tied.name} equals {equal[0].tied_to}{how_far} (tied)")
+        elif not isinstance(depth, MetadataOnly) or work.broken_off:
+            _tell_apart(tied, work)
+        else:
+            untouched = (
+                f"{tied.name} may be {tied.tries[0].tied_to} (tied): their bytes were not compared"
+            )
+            aligned.notes.append(untouched)
+
+
+def _tell_apart(tied: Tied, work: _Work) -> None:
+    if not work.broken_off or all(twins in work.differing for twins in tied.tries):
+        tied.otherwise.append(tied.name)
 
 
 def _told(
@@ -216,10 +227,16 @@ def _told(
         bytes_total=sum(twins.size for twins in aligned.twins),
         differences=tuple(differences[name] for name in sorted(differences)),
         not_comparable=tuple(sorted(aligned.not_comparable)),
+        doubtful=_doubtful(aligned, pickles),
         notes=(*aligned.notes, *_casts(aligned, work)),
         why=why,
         broken_off=work.broken_off,
     )
+
+
+def _doubtful(aligned: Alignment, pickles: Sequence[Part]) -> tuple[str, ...]:
+    paths = {part.path for part, _ in aligned.untold if part in pickles}
+    return *sorted(paths), *sorted(aligned.doubtful)
 
 
 _DEPTHS: dict[type[Depth], Literal["metadata", "sampled", "full"]] = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 # Deep enough for `module._orig_mod.model.` inside `state_dict.`; more would let any name match any other.
 _DEEPEST = 4
@@ -45,14 +45,40 @@ _TIED = (
 )
 
 
+# Parts of prefixes under which a copy of the weights is kept that no loader takes for the model by itself:
+# moving averages, as super-resolution, timm and others name them, and the teacher of a distillation.
+_COPIES = frozenset(
+    "params params_ema ema ema_model model_ema ema_state_dict state_dict_ema teacher".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Names of the pickle with names of the safetensors file, equal but for another prefix on one side.
+
+    With an empty prefix, pairs that are equal as they are.
+    """
+
+    prefix: str
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def is_one_word(self) -> bool:
+        """Whether it is a prefix that transformers takes off (`base_model_prefix`)."""
+        return self.prefix.count(".") == 1
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """`partner` leads from names of the pickle to those of the safetensors file; `notes` say how.
 
-    `beside` are names of the pickle that lie beside the state dict, in an optimizer's state for instance.
+    `rivals` are further ways to pair names, each of which some loader may go. Their names are also in
+    `missing` and `extra` where they are not in `partner`. `beside` are names of the pickle that lie beside
+    the state dict, in an optimizer's state for instance.
     """
 
     partner: dict[str, str]
+    rivals: tuple[Rival, ...]
     missing: tuple[str, ...]
     extra: tuple[str, ...]
     beside: tuple[str, ...]
@@ -64,8 +90,8 @@ def match(pickle: Collection[str], safetensors: Collection[str], turn: int = 0) 
     """Match by name, after one prefix is taken off all names of one side, if more match without it.
 
     What the prefix leaves over is matched by its plain name, too: a loader that does not know of the
-    prefix takes that one. Where several prefixes do equally well, as with a copy of the weights that is
-    a moving average, `turn` says which of the `Names.turns` to take.
+    prefix takes that one. Where several prefixes do equally well and all of them are of copies such as a
+    moving average, `turn` says which of the `Names.turns` to take. Bytes never decide between others.
     """
     there = set(safetensors)
     prefixes = _prefixes(pickle, there)
@@ -84,18 +110,32 @@ def match(pickle: Collection[str], safetensors: Collection[str], turn: int = 0) 
     partner |= renamed
     left = [name for name in pickle if name not in partner]
     beside = {
-        name for name in left if side == "pickle" and prefix and name.partition(".")[0] in _TRAINING
+        name
+        for name in left
+        if side == "pickle" and prefix and name.partition(".")[0] in _TRAINING
+        if there.isdisjoint(_suffixes(name))
     }
     notes = [f"names begin with {prefix!r} in the {side} only"] if prefix else []
     notes += [f"{old!r} is called {new!r} there" for old, new in sorted(renamed.items())[:1]]
     reached = set(partner.values())
     return Names(
         partner,
+        _rivals(partner, left, there - reached, (set(pickle), there)),
         tuple(sorted(there - reached)),
         tuple(sorted(name for name in left if name not in beside)),
         tuple(sorted(beside)),
         tuple(notes),
         len(choices),
+    )
+
+
+def without(names: Names, pairs: Collection[tuple[str, str]]) -> Names:
+    """`names` where the names in `pairs` are neither missing nor extra."""
+    here, there = {name for name, _ in pairs}, {name for _, name in pairs}
+    return replace(
+        names,
+        missing=tuple(name for name in names.missing if name not in there),
+        extra=tuple(name for name in names.extra if name not in here),
     )
 
 
@@ -142,7 +182,40 @@ def _best(plain: int, prefixes: Counter[str], back: Counter[str]) -> list[tuple[
     most, length, _, _ = min(choices)
     if not length:
         return [("", "pickle")]
-    return [(prefix, side) for count, _, prefix, side in sorted(choices) if count == most][:_TURNS]
+    best = [(prefix, side) for count, _, prefix, side in sorted(choices) if count == most]
+    taken = [choice for choice in best if not _is_of_copies(choice[0])]
+    return taken[:1] or best[:_TURNS]
+
+
+def _is_of_copies(prefix: str) -> bool:
+    return not _COPIES.isdisjoint(prefix.split("."))
+
+
+def _rivals(
+    partner: Mapping[str, str],
+    left: Iterable[str],
+    missing: Iterable[str],
+    names: tuple[set[str], set[str]],
+) -> tuple[Rival, ...]:
+    """The pairs beside those in `partner`, by prefix."""
+    here, there = names
+    pairs: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name in here:
+        if name in there and partner.get(name) != name:
+            pairs[""].append((name, name))
+    for name in left:
+        for suffix in _suffixes(name):
+            if suffix in there:
+                pairs[name[: len(name) - len(suffix)]].append((name, suffix))
+    for name in missing:
+        for suffix in _suffixes(name):
+            if suffix in here:
+                pairs[name[: len(name) - len(suffix)]].append((suffix, name))
+    return tuple(
+        Rival(prefix, tuple(sorted(found)))
+        for prefix, found in sorted(pairs.items())
+        if not _is_of_copies(prefix)
+    )
 
 
 def _rename(left: Iterable[str], there: set[str]) -> dict[str, str]:

@@ -23,6 +23,13 @@ TRIGGERS = {
     "weights-differ": Siblings(comparisons=(DIFFERS,)),
     "tensors-missing": Siblings(comparisons=(replace(EQUAL, missing=("a", "b")),)),
     "tensors-extra": Siblings(comparisons=(replace(EQUAL, extra=("a",)),)),
+    "not-comparable": Siblings(
+        comparisons=(
+            replace(
+                EQUAL, result="not-compared", not_comparable=("a",), doubtful=("a",), why="a: why"
+            ),
+        )
+    ),
     "pickle-only": Siblings(alone=((BIN,),)),
     "index-inconsistent": Siblings(problems=((INDEX, "names a shard that is not there: x.bin"),)),
 }
@@ -35,6 +42,13 @@ NEAR_MISSES = {
         comparisons=(replace(EQUAL, notes=("1 only in the pickle (tied): a",)),)
     ),
     "tensors-extra": Siblings(comparisons=(replace(EQUAL, notes=("cast F32→BF16: 3 tensors",)),)),
+    "not-comparable": Siblings(
+        comparisons=(
+            replace(
+                EQUAL, result="not-compared", doubtful=(BIN,), why="it is gone", broken_off=True
+            ),
+        )
+    ),
     "pickle-only": Siblings(roles=NEVER, alone=((BIN,),)),
     "index-inconsistent": Siblings(),
 }

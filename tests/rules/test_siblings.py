@@ -10,7 +10,7 @@ from hubaudit import rules
 from hubaudit.model import Finding, LoadRole, Severity
 from hubaudit.rules import Siblings
 from hubaudit.rules.siblings import MOST
-from tests.rules.sibling_samples import BIN, DIFFERS, HOW, INDEX, TRIGGERS
+from tests.rules.sibling_samples import BIN, DIFFERS, EQUAL, HOW, INDEX, TRIGGERS
 
 
 def only(siblings: Siblings) -> Finding:
@@ -53,6 +53,14 @@ def test_one_shard_on_the_load_path_is_enough() -> None:
     roles = {shards[0]: LoadRole.NEVER, shards[1]: LoadRole.FALLBACK}
     one = replace(DIFFERS, pickle=shards[0], pickle_files=shards)
     assert only(Siblings(roles, (one,))).severity is Severity.HIGH
+
+
+def test_what_nobody_can_tell_is_medium_but_for_a_few_tensors_of_a_known_kind() -> None:
+    made = only(TRIGGERS["not-comparable"])
+    assert (made.severity, made.evidence) == (Severity.MEDIUM, "a: why")
+    few = replace(EQUAL, result="not-compared", not_comparable=("a",), why="of 1 tensor: sparse")
+    assert only(Siblings(comparisons=(few,))).severity is Severity.LOW
+    assert only(Siblings(comparisons=(replace(few, tensors=1),))).severity is Severity.MEDIUM
 
 
 def test_shards_without_a_sibling_are_one_finding() -> None:
