@@ -27,6 +27,8 @@ _APPLICATION = 0x48554241  # "HUBA" in the file's header, by which a foreign dat
 _BUSY_SECONDS = 60.0
 _CHECKED = 32 << 20  # bytes: up to here a file is checked page by page when it is opened, 50 ms
 
+_AT_ONCE = 500  # rows in memory, of about 1 KiB each
+
 _FIRST = """
 CREATE TABLE audits (
     endpoint TEXT NOT NULL, repo_type TEXT NOT NULL, repo_id TEXT NOT NULL, revision TEXT NOT NULL,
@@ -202,8 +204,14 @@ class Store:
 
     def results(self, sweep: SweepRow) -> Iterator[tuple[str, str]]:
         """Target and result, as they were put, by target."""
-        query = "SELECT target, result FROM results WHERE sweep = ? ORDER BY target"
-        yield from self._rows(query, (sweep.id,))
+        after = ""
+        query = (
+            "SELECT target, result FROM results WHERE sweep = ? AND target > ? "
+            "ORDER BY target LIMIT ?"
+        )
+        while rows := self._rows(query, (sweep.id, after, _AT_ONCE)):
+            yield from rows
+            after = rows[-1][0]
 
     def find_result(self, sweep: SweepRow, target: str) -> str | None:
         query = "SELECT result FROM results WHERE sweep = ? AND target = ?"

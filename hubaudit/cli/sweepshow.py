@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 from hubaudit.cli import console
 from hubaudit.events import Event, Listener, Waiting, Warned
@@ -14,8 +14,6 @@ from hubaudit.report.escape import visible
 from hubaudit.sweeping.results import Result
 from hubaudit.sweeping.run import Task
 from hubaudit.sweeping.summary import what_of, word_of
-
-_SHOWN = 4  # targets below the bar
 
 
 class Show(Protocol):
@@ -33,7 +31,9 @@ def shown(total: int, *, quiet: bool) -> Iterator[Show]:
     if quiet:
         yield _Silent()
     elif sys.stderr.isatty():
-        with _Bar(total) as bar:
+        from hubaudit.cli.sweepbar import Bar
+
+        with Bar(total) as bar:
             yield bar
     else:
         yield _Lines(total)
@@ -85,60 +85,3 @@ def line_of(result: Result) -> str:
     changes = ", ".join(result.changes)
     said = f"{visible(result.target)}: {word_of(result).upper()}, {changes}"
     return f"{said}: {visible(what_of(result))}" if result.trouble is not None else said
-
-
-class _Bar(_Silent):
-    def __init__(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        color = console.wants_color(sys.stderr)
-        out = Console(
-            stderr=True, width=console.columns(), no_color=not color, markup=False, highlight=False
-        )
-        self._bar: Any = Progress(
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=out,
-            transient=True,
-            expand=True,
-        )
-        self._task = self._bar.add_task("", total=total)
-        self._running: dict[str, None] = {}
-
-    def __enter__(self) -> _Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._bar.stop()
-
-    def begun(self, task: Task) -> None:
-        self._running[task.name] = None
-        self._tell()
-
-    def done(self, result: Result) -> None:
-        self._running.pop(result.target, None)
-        if result.code:
-            self._bar.console.print(line_of(result), soft_wrap=True)
-        self._bar.advance(self._task)
-        self._tell()
-
-    def hears(self, event: Event) -> None:
-        match event:
-            case Waiting(seconds, why):
-                self._bar.console.print(f"waiting {seconds:.1f} s: {visible(why)}", soft_wrap=True)
-            case Warned(message):
-                self._bar.console.print(f"warning: {visible(message)}", soft_wrap=True)
-
-    def _tell(self) -> None:
-        current = [visible(name) for name in self._running][:_SHOWN]
-        self._bar.update(self._task, description="\n".join(current))

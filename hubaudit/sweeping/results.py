@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -64,7 +65,9 @@ class Result:
 def result_from(text: str) -> Result:
     """Raises ValueError, TypeError or KeyError for what `to_json` did not write."""
     row = json.loads(text)
-    row["key"] = row["key"] and AuditKey(**row["key"])
+    # most of a key is the same in every row: kept once
+    row["key"] = row["key"] and AuditKey(**{k: sys.intern(v) for k, v in row["key"].items()})
+    row["judged_by"] = sys.intern(row["judged_by"])
     row["trouble"] = row["trouble"] and Trouble(**row["trouble"])
     row["findings"] = Findings(**row["findings"])
     row["changes"] = tuple(row["changes"])

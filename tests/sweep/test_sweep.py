@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from hubaudit.demo.faults import Status, rate_limited
+from hubaudit.demo.faults import Delay, Status, rate_limited
 from hubaudit.demo.hub import HubRepo, StandInHub
 from hubaudit.demo.repository import file_scan
 from tests.sweep.conftest import ARMED, Machine, api_requests, file_requests, files
@@ -328,3 +333,34 @@ def test_a_foreign_file_as_store_is_an_error_and_stays(machine: Machine) -> None
     assert ran.code == 2
     assert "no store" in ran.err
     assert (machine.home / "store.sqlite3").read_text() == "I am no store"
+
+
+def test_a_terminal_has_one_bar_with_the_current_targets_below(
+    machine: Machine, hub: StandInHub
+) -> None:
+    hub.fault(Delay(0.05), path="/api/")
+    name = machine.write(f"{FOUR}org/gone\n")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "hubaudit", "sweep", name],
+        env=machine.env | {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": "80"},
+        cwd=machine.home,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    ) as running:
+        os.close(theirs)
+        shown = b""
+        while part := _read(ours):
+            shown += part
+        assert running.wait() == 2
+    os.close(ours)
+    text = shown.decode()
+    assert re.search(r"\d/5 \S+ left *\r\n  org/model-\d", text)
+    assert "org/gone: UNDECIDED, unreachable" in text
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other side is gone
+        return b""
