@@ -424,7 +424,9 @@ class Follower:
                 outcome, shown = self.perform(self.see(hook.value), ()), build
             elif hook.name != "__setstate__" and items:
                 outcome = self.perform(self.see(hook.value), (items,))
-                shown = Call("APPENDS", build, (items,), build.offset)
+                made = build.function
+                target = with_states(made) if isinstance(made, Call) else build
+                shown = Call("APPENDS", target, (items,), build.offset)
             else:
                 continue
             yield from ((shown, effect) for effect in outcome.effects)
