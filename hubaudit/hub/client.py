@@ -15,7 +15,7 @@ from threading import Event
 from typing import Any, Self
 from urllib.parse import quote, urljoin, urlsplit
 
-from huggingface_hub import constants
+from huggingface_hub import constants, get_session
 from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError
 from huggingface_hub.utils import build_hf_headers, httpx, validate_repo_id
 
@@ -114,6 +114,7 @@ class HubClient:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(installed(self._factory()))
+            get_session()  # made here, or threads that come first at once would make one each
             self._access = self._open_access(stack)
             self._stack = stack.pop_all()
         return self
