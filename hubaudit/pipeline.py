@@ -17,6 +17,7 @@ from hubaudit.comparing import (
     Known,
     Sampling,
     compare_pairs,
+    names_in,
     table_of,
 )
 from hubaudit.config import DEFAULT_POLICY, Policy
@@ -26,6 +27,7 @@ from hubaudit.examine import Examined, FirstBytes, examine, sniff_one
 from hubaudit.hub.client import HubClient
 from hubaudit.hub.targets import parse_target
 from hubaudit.loadpath import LoadOptions, LoadPlan, plan, wanted
+from hubaudit.loadpath.shards import check_places, placed
 from hubaudit.model import (
     Comparison,
     Finding,
@@ -226,11 +228,15 @@ class _Audit:
         self._comparisons: list[Comparison] = []
         self._plan: LoadPlan | None = None
         self._documents: dict[str, bytes] = {}
+        self._places: dict[str, dict[str, str]] = {}
 
     def run(self) -> RepoReport:
-        """Raises the HubError that it met, unless something already found decides the verdict."""
+        """Raises the HubError that it met, unless something already found decides the verdict, and
+        UsageError for a subfolder that is not there."""
         listed = self._listing.files
         self._listener(Listed(len(listed), sum(file.size for file in listed)))
+        names = [*(file.path for file in listed), *(one.path for one in self._listing.unread)]
+        self._settings.load.check(names)
         failure: HubError | None = None
         try:
             with reading_threads(self._files) as pool:
@@ -255,8 +261,10 @@ class _Audit:
         formats = {one.file.path: one.format for one in sniffed}
         self._plan = plan(self._listing.files, formats, self._documents, self._settings.load)
         pairs = pair_up(self._listing.files, self._documents)
-        paired = {path for pair in pairs for path in pair.pickles}
-        for done in self._examine(pool, sniffed, self._plan, paired):
+        self._places = placed(self._documents)
+        tabled = {path for pair in pairs for path in pair.pickles}
+        tabled.update(path for place in self._places.values() for path in place.values())
+        for done in self._examine(pool, sniffed, self._plan, tabled):
             self._examined.append(done)
             row = done.report
             self._listener(FileRead(row.path, row.format, row.read, done.findings, done.unread))
@@ -287,13 +295,13 @@ class _Audit:
         pool: ThreadPoolExecutor,
         sniffed: Sequence[FirstBytes],
         planned: LoadPlan,
-        paired: Collection[str],
+        tabled: Collection[str],
     ) -> Iterator[Examined]:
         """In order. What is read in place is read by several threads, and downloads are one by one."""
 
         def work(one: FirstBytes) -> Examined:
             path = one.file.path
-            table = table_of if path in paired else None
+            table = table_of if path in tabled else None
             role, reason = planned.roles[path], planned.reasons[path]
             return examine(self._files, one, role, reason, self._settings.policy, table)
 
@@ -335,13 +343,25 @@ class _Audit:
             one.report.path for one in self._examined if one.report.format in TORCH_CHECKPOINTS
         ]
         # of a single file nobody can say what it should lie beside
-        problems = self._plan.problems if self._plan and len(self._listing.files) > 1 else ()
+        problems = (
+            [*self._plan.problems, *check_places(self._places, self._names())]
+            if self._plan and len(self._listing.files) > 1
+            else []
+        )
         return rules.Siblings(
             roles={one.report.path: one.report.load_role for one in self._examined},
             comparisons=self._comparisons,
             alone=alone(self._listing.files, self._documents, torch),
             problems=[(one.path, one.message) for one in problems if one.kind == "index"],
         )
+
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        """The names of the tensors in each file of which all are known."""
+        return {
+            one.report.path: names
+            for one in self._examined
+            if one.table is not None and (names := names_in(one.table)) is not None
+        }
 
     def _never_reached(self, failure: HubError) -> Iterator[Unread]:
         reached = {one.report.path for one in self._examined}
