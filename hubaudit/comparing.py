@@ -32,6 +32,7 @@ __all__ = [
     "MetadataOnly",
     "Sampling",
     "compare_pairs",
+    "names_in",
     "table_of",
 ]
 
@@ -57,9 +58,18 @@ class Known:
 def table_of(source: Source, contents: Contents) -> Table:
     """The tensors of a checkpoint. Whatever keeps them from being told is in the table."""
     try:
+        if contents.format is Format.SAFETENSORS:
+            return safetensors_table(source, read_header(source))
         return torch_table(source, contents, data_start(source, contents))
-    except OutOfReach as error:
+    except (OutOfReach, BadHeader) as error:
         return _nothing(str(error))
+
+
+def names_in(table: Table) -> tuple[str, ...] | None:
+    """The names of the tensors in a file; None where not all of them are known."""
+    if any(not one.name for one in table.not_comparable):
+        return None
+    return (*(one.name for one in table.tensors), *(one.name for one in table.not_comparable))
 
 
 def compare_pairs(

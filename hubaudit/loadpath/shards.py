@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +89,63 @@ def _family(repo: Repository, path: str) -> tuple[str, ...]:
         return repo.family(folder, stem, suffix)
     old = repo.family(folder, stem, f".{variant}{suffix}")
     return (*repo.family(folder, f"{stem}.{variant}", suffix), *old)
+
+
+def placed(documents: Mapping[str, bytes]) -> dict[str, dict[str, str]]:
+    """For each index among the documents where it says that tensors are: name → path of the file."""
+    return {
+        path: {
+            name: resolve(split(path)[0], where)[0]
+            for name, where in _weight_map(document).items()
+            if isinstance(where, str)
+        }
+        for path, document in documents.items()
+        if is_index(split(path)[1])
+    }
+
+
+def _weight_map(document: bytes) -> Mapping[str, Any]:
+    try:
+        match json.loads(document):
+            case {"weight_map": dict(found)}:
+                return found
+    except (ValueError, RecursionError):
+        pass  # `read_index` says so
+    return {}
+
+
+def check_places(
+    places: Mapping[str, Mapping[str, str]], held: Mapping[str, Collection[str]]
+) -> list[Problem]:
+    """Each index as of `placed` against the names of the tensors that its shards have.
+
+    `held` is by path, and has those files of which all names are known.
+    """
+    return [
+        _problem(path, text)
+        for path, place in sorted(places.items())
+        for text in bounded(_misplaced(place, held))
+    ]
+
+
+def _misplaced(place: Mapping[str, str], held: Mapping[str, Collection[str]]) -> list[str]:
+    found: dict[str, list[str]] = defaultdict(list)
+    shards = sorted({*place.values()} & held.keys())
+    for shard in shards:
+        for name in held[shard]:
+            found[name].append(shard)
+    complaints = []
+    for name, shard in sorted(place.items()):
+        if shard in held and shard not in found.get(name, ()):
+            instead = "".join(f"; {show(other)} has it" for other in found.get(name, ())[:1])
+            complaints.append(
+                f"it says that {show(name)} is in {show(shard)}, which lacks it{instead}"
+            )
+    return complaints + [
+        f"it leaves out {show(name)}, which is in {show(where[0])}"
+        for name, where in sorted(found.items())
+        if name not in place
+    ]
 
 
 def check_all(repo: Repository) -> list[Problem]:
