@@ -146,7 +146,9 @@ class LegacyStorages:
             storage = self._named.first.get(key) if isinstance(key, str) else None
             if storage is None or storage.key in self._begins:
                 return "what its storage keys say is not as torch writes it"
-            if not isinstance(source, RemoteSource):  # there `ConfirmedCounts` looks when it matters
+            if not isinstance(
+                source, RemoteSource
+            ):  # there `ConfirmedCounts` looks when it matters
                 count = int.from_bytes(source.read(at, 8), "little", signed=True)
                 if count != storage.count:
                     return f"storage {storage.key} has {count:,} elements, not {storage.count:,}"
