@@ -54,8 +54,41 @@ CREATE TABLE results (
 );
 """
 
+# An id is one in any letter case. `revision` is "" for the default branch.
+_WATCH = """
+CREATE TABLE approvals (
+    endpoint TEXT NOT NULL, repo_type TEXT NOT NULL, repo_id TEXT NOT NULL COLLATE NOCASE,
+    revision TEXT NOT NULL, commit_hash TEXT, origin TEXT NOT NULL, at REAL NOT NULL, state BLOB NOT NULL,
+    PRIMARY KEY (endpoint, repo_type, repo_id, revision)
+);
+CREATE TABLE watched (
+    endpoint TEXT NOT NULL, repo_type TEXT NOT NULL, repo_id TEXT NOT NULL COLLATE NOCASE,
+    revision TEXT NOT NULL, serial INTEGER NOT NULL, mark TEXT NOT NULL, presence TEXT NOT NULL,
+    commit_hash TEXT, verdict TEXT, object_id TEXT, state BLOB NOT NULL, looked REAL NOT NULL,
+    PRIMARY KEY (endpoint, repo_type, repo_id, revision)
+);
+CREATE TABLE troubles (
+    endpoint TEXT NOT NULL, repo_type TEXT NOT NULL, repo_id TEXT NOT NULL COLLATE NOCASE,
+    revision TEXT NOT NULL, trouble TEXT NOT NULL, since REAL NOT NULL,
+    PRIMARY KEY (endpoint, repo_type, repo_id, revision)
+);
+CREATE TABLE alerts (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,
+    endpoint TEXT NOT NULL, repo_type TEXT NOT NULL, repo_id TEXT NOT NULL COLLATE NOCASE,
+    revision TEXT NOT NULL, event TEXT NOT NULL, severity TEXT NOT NULL, at REAL NOT NULL,
+    alert TEXT NOT NULL, closed REAL
+);
+CREATE INDEX alerts_by_repository ON alerts (endpoint, repo_type, repo_id, revision, id);
+CREATE TABLE deliveries (
+    alert INTEGER NOT NULL REFERENCES alerts (id) ON DELETE CASCADE, sink TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, next_at REAL NOT NULL DEFAULT 0, error TEXT, acknowledged REAL,
+    PRIMARY KEY (alert, sink)
+);
+CREATE INDEX deliveries_due ON deliveries (sink, alert) WHERE acknowledged IS NULL;
+"""
+
 # Each makes the schema of the next version out of the one before; never changed once released.
-_MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_MIGRATIONS: tuple[str, ...] = (_FIRST, _WATCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,37 +161,37 @@ class Store:
             self._connection.close()
 
     def find_audit(self, key: AuditKey) -> StoredAudit | None:
-        rows = self._rows(f"{_AUDIT} WHERE {_same(_KEY)}", _values(key))
+        rows = self.rows(f"{_AUDIT} WHERE {_same(_KEY)}", _values(key))
         return _audit(rows[0]) if rows else None
 
     def history(self, repo_type: str, repo_id: str) -> tuple[StoredAudit, ...]:
         """Every audit of a repository, the oldest first."""
         where = "WHERE repo_type = ? AND repo_id = ? COLLATE NOCASE ORDER BY at, rowid"
-        return tuple(_audit(row) for row in self._rows(f"{_AUDIT} {where}", (repo_type, repo_id)))
+        return tuple(_audit(row) for row in self.rows(f"{_AUDIT} {where}", (repo_type, repo_id)))
 
     def find_listing(self, key: AuditKey) -> tuple[str, bytes] | None:
         """What the scanners said, and the listing of the commit, as `put_audit` was given them."""
         query = f"SELECT scan, listing FROM listings WHERE {_same(_COMMIT)}"  # noqa: S608
-        found = self._rows(query, _values(key, _COMMIT))
+        found = self.rows(query, _values(key, _COMMIT))
         return (found[0][0], _unpacked(found[0][1])) if found else None
 
     def find_evidence(self, key: str) -> bytes | None:
-        found = self._rows("SELECT value FROM evidence WHERE key = ?", (key,))
+        found = self.rows("SELECT value FROM evidence WHERE key = ?", (key,))
         return found[0][0] if found else None
 
     def put_evidence(self, key: str, value: bytes) -> None:
-        with self._writing() as database:
+        with self.writing() as database:
             database.execute("INSERT OR IGNORE INTO evidence VALUES (?, ?)", (key, value))
 
     def begin_sweep(self, name: str) -> SweepRow:
         at = self._clock()
-        with self._writing() as database:
+        with self.writing() as database:
             made = database.execute("INSERT INTO sweeps (name, begun) VALUES (?, ?)", (name, at))
             assert made.lastrowid is not None
             return SweepRow(made.lastrowid, name, at, None)
 
     def end_sweep(self, sweep: SweepRow) -> None:
-        with self._writing() as database:
+        with self.writing() as database:
             database.execute("UPDATE sweeps SET ended = ? WHERE id = ?", (self._clock(), sweep.id))
 
     def last_sweep(self, name: str, *, before: SweepRow | None = None) -> SweepRow | None:
@@ -179,7 +212,7 @@ class Store:
         listing: bytes | None = None,
     ) -> None:
         """What came of one target, all of it or nothing."""
-        with self._writing() as database:
+        with self.writing() as database:
             if audit is not None:
                 names = ", ".join((*_KEY, *_VALUE))
                 marks = ", ".join("?" * len((*_KEY, *_VALUE)))
@@ -199,7 +232,7 @@ class Store:
 
     def sweeps(self) -> tuple[SweepRow, ...]:
         """All of them, the oldest first."""
-        rows = self._rows("SELECT id, name, begun, ended FROM sweeps ORDER BY id", ())
+        rows = self.rows("SELECT id, name, begun, ended FROM sweeps ORDER BY id", ())
         return tuple(SweepRow(*row) for row in rows)
 
     def results(self, sweep: SweepRow) -> Iterator[tuple[str, str]]:
@@ -209,24 +242,24 @@ class Store:
             "SELECT target, result FROM results WHERE sweep = ? AND target > ? "
             "ORDER BY target LIMIT ?"
         )
-        while rows := self._rows(query, (sweep.id, after, _AT_ONCE)):
+        while rows := self.rows(query, (sweep.id, after, _AT_ONCE)):
             yield from rows
             after = rows[-1][0]
 
     def find_result(self, sweep: SweepRow, target: str) -> str | None:
         query = "SELECT result FROM results WHERE sweep = ? AND target = ?"
-        found = self._rows(query, (sweep.id, target))
+        found = self.rows(query, (sweep.id, target))
         return found[0][0] if found else None
 
     def count(self, table: str) -> int:
         """Rows of `audits`, `evidence`, `listings`, `sweeps` or `results`."""
         if table not in ("audits", "evidence", "listings", "sweeps", "results"):
             raise ValueError(table)
-        return int(self._rows(f"SELECT count(*) FROM {table}", ())[0][0])  # noqa: S608
+        return int(self.rows(f"SELECT count(*) FROM {table}", ())[0][0])  # noqa: S608
 
     def merge(self, other: Store) -> None:
         """Take in all that `other` has. Of two audits under one key the later stays."""
-        with other._lock, self._writing() as database:
+        with other._lock, self.writing() as database:
             for table, many in _MERGED:
                 read = other._connection.execute(f"SELECT * FROM {table}")  # noqa: S608
                 rows = read.fetchall() if table == "audits" else read
@@ -242,15 +275,17 @@ class Store:
     def _sweep(self, where: str, name: str, before: SweepRow | None) -> SweepRow | None:
         last = before.id if before is not None else 2**62
         query = f"SELECT id, name, begun, ended FROM sweeps WHERE {where} ORDER BY id DESC LIMIT 1"  # noqa: S608
-        rows = self._rows(query, (name, last))
+        rows = self.rows(query, (name, last))
         return SweepRow(*rows[0]) if rows else None
 
-    def _rows(self, query: str, values: Sequence[object]) -> list[Any]:
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """For those who keep tables of their own here, as the watch does."""
         with self._lock, _explained(self.path):
             return self._connection.execute(query, tuple(values)).fetchall()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all that is written in the block, or nothing of it."""
         with self._lock, _explained(self.path), _transaction(self._connection) as database:
             yield database
 

@@ -138,9 +138,9 @@ def test_an_older_store_is_migrated_and_keeps_what_it_has(
     monkeypatch.setattr(module, "_MIGRATIONS", (*module._MIGRATIONS, later))
     with Store(path) as store:
         assert store.find_evidence("a") == b"1"
-        assert store._rows("SELECT a FROM later", ()) == [(3,)]
+        assert store.rows("SELECT a FROM later", ()) == [(3,)]
     with Store(path) as store:
-        assert store._rows("SELECT a FROM later", ()) == [(3,)]
+        assert store.rows("SELECT a FROM later", ()) == [(3,)]
 
 
 def test_merging_takes_all_in_and_keeps_the_later_audit(tmp_path: Path) -> None:

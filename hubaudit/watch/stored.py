@@ -21,7 +21,7 @@ def dumps(state: State) -> str:
 
     Lone surrogates in names are written out, so what `loads` gives may differ from `state` in these.
     """
-    written = {"schema": SCHEMA, **_encodable(asdict(state))}
+    written = {"schema": SCHEMA, **encodable_tree(asdict(state))}
     return json.dumps(written, separators=(",", ":"), allow_nan=False)
 
 
@@ -44,13 +44,14 @@ def loads(text: str | bytes) -> State:
         ) from None
 
 
-def _encodable(value: Any) -> Any:
+def encodable_tree(value: Any) -> Any:
+    """Plain data with every text of it as UTF-8 can have it, and lists for tuples."""
     match value:
         case str():
             return encodable(value)
         case list() | tuple():
-            return [_encodable(item) for item in value]
+            return [encodable_tree(item) for item in value]
         case dict():
-            return {key: _encodable(item) for key, item in value.items()}
+            return {key: encodable_tree(item) for key, item in value.items()}
         case _:
             return value
