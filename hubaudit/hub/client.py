@@ -13,18 +13,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any, Self
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
 from huggingface_hub import constants, get_session
-from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError
-from huggingface_hub.utils import build_hf_headers, httpx, validate_repo_id
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import httpx, validate_repo_id
 
-import hubaudit
 from hubaudit.errors import (
-    AccessDenied,
-    ConfigError,
     HubAnswerInvalid,
-    HubUnreachable,
     NotCached,
     RepositoryMissing,
     RepositoryRenamed,
@@ -32,12 +28,13 @@ from hubaudit.errors import (
 )
 from hubaudit.events import Listener, ignore
 from hubaudit.hub import offline
-from hubaudit.hub.access import Access, get, same_server
+from hubaudit.hub.access import Access, checked_endpoint, headers_with
+from hubaudit.hub.answers import endless, get_json, pages
 from hubaudit.hub.budget import Budget
 from hubaudit.hub.cassette import Cassette, Recorder, Replayer
 from hubaudit.hub.cost import Meter
 from hubaudit.hub.download import download
-from hubaudit.hub.listing import TreeReader
+from hubaudit.hub.listing import HINT, TreeReader
 from hubaudit.hub.metadata import (
     History,
     Ref,
@@ -49,17 +46,15 @@ from hubaudit.hub.metadata import (
 )
 from hubaudit.hub.ranges import RangeReader
 from hubaudit.hub.rangestore import RangeStore, store_root
-from hubaudit.hub.refusals import Asked, refusal
-from hubaudit.hub.wire import TRANSIENT, ClientFactory, Patience, Wire, installed, where, wrapping
+from hubaudit.hub.refusals import Asked
+from hubaudit.hub.wire import ClientFactory, Patience, Wire, installed, wrapping
 from hubaudit.model import Cost, Listing, RepoFile, RepoRef, RepoType, Target
 from hubaudit.source import Source
 from hubaudit.source.remote import BLOCK, RemoteSource
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_ANSWER_BYTES = 64 * 1024 * 1024  # a page of 1000 entries with all scans takes about 1 MiB
 _ENTRIES = 1_000_000  # the Hub advises against more than 100 000 files in a repository
 _COMMITS = 1000  # on a page of a history, at most, says the Hub's API document
-_HINT = "is the endpoint a Hub? check HF_ENDPOINT; a proxy may have changed the answer"
 
 
 class HubClient:
@@ -164,7 +159,7 @@ class HubClient:
         info, _ = self.get_json(f"{url}?{query}", asked)
         if not isinstance(info, dict):
             raise HubAnswerInvalid(
-                "the Hub's answer about the repository is no JSON object", hint=_HINT
+                "the Hub's answer about the repository is no JSON object", hint=HINT
             )
         repo = RepoRef(
             repo_id=_followed_id(asked.repo_id, info.get("id")),
@@ -175,17 +170,13 @@ class HubClient:
         )
         return repo, info
 
-    def pages(self, path: str, asked: Asked, most: int = _ENTRIES) -> Iterator[Any]:
+    def pages(self, path: str, asked: Asked) -> Iterator[Any]:
         """The answers to `path` of the API, page after page. Raises a HubError."""
-        url: str | None = f"{self.endpoint}/api/{path}"
-        seen = set[str]()
-        while url is not None:
-            page, following = self.get_json(url, asked)
+        answered = pages(self._access, f"{self.endpoint}/api/{path}", asked, "list")
+        for number, (page, more) in enumerate(answered, start=1):
             yield page
-            seen.add(url)
-            url = self._next_page(url, following)
-            if url is not None and (url in seen or len(seen) >= most):
-                raise HubAnswerInvalid("the list does not end", hint=_HINT)
+            if more and number >= _ENTRIES:
+                raise endless("list")
 
     @property
     def with_token(self) -> bool:
@@ -204,16 +195,13 @@ class HubClient:
             return offline.list_files(self._access, repo)
         asked = self._access.asked(repo)
         tree = f"{self._api(repo.repo_type, repo.repo_id)}/tree/{repo.commit_hash}"
-        url: str | None = f"{tree}?recursive=true&expand=true"
-        reader, seen = TreeReader(repo), set[str]()
-        while url is not None:
+        reader = TreeReader(repo)
+        answered = pages(self._access, f"{tree}?recursive=true&expand=true", asked, "listing")
+        for page, more in answered:
             known = len(reader)
-            page, following = self.get_json(url, asked)
             reader.add_page(page)
-            seen.add(url)
-            url = self._next_page(url, following)
-            if url is not None and (url in seen or len(reader) == known or known > _ENTRIES):
-                raise HubAnswerInvalid("the listing does not end", hint=_HINT)
+            if more and (len(reader) == known or known > _ENTRIES):
+                raise endless("listing")
         return reader.listing()
 
     def info(self, repo_id: str, repo_type: RepoType = "model") -> RepoInfo:
@@ -238,17 +226,17 @@ class HubClient:
         """
         asked = self._online(repo.repo_id, repo.repo_type, repo.commit_hash or "")
         api = self._api(repo.repo_type, repo.repo_id)
-        url: str | None = f"{api}/commits/{repo.commit_hash}?limit={min(most, _COMMITS)}"
+        url = f"{api}/commits/{repo.commit_hash}?limit={min(most, _COMMITS)}"
         found: dict[str, None] = {}
-        while url is not None and len(found) < most:
+        more = False
+        for page, more in pages(self._access, url, asked, "history"):
             known = len(found)
-            page, following = self.get_json(url, asked)
             found |= dict.fromkeys(read_commits(page))
-            url = self._next_page(url, following)
-            if url is not None and len(found) == known:
-                raise HubAnswerInvalid("the history does not end", hint=_HINT)
-        commits = tuple(found)[:most]
-        return History(commits, whole=url is None and len(found) <= most)
+            if more and len(found) == known:
+                raise endless("history")
+            if len(found) >= most:
+                break
+        return History(tuple(found)[:most], whole=not more and len(found) <= most)
 
     def download(self, repo: RepoRef, file: RepoFile) -> Path:
         """The file in the HF cache; its bytes are the caller's to verify. Tells `Downloading`.
@@ -298,7 +286,7 @@ class HubClient:
         return Access(
             endpoint=self.endpoint,
             token=self._token,
-            headers=_headers(self._token),
+            headers=headers_with(self._token),
             listener=self._listener,
             hf_cache=hf_cache.expanduser().resolve(),
             ranges=ranges,
@@ -346,78 +334,8 @@ class HubClient:
         return f"{self.endpoint}/api/{repo_type}s/{quote(repo_id, safe='/')}"
 
     def get_json(self, url: str, asked: Asked) -> tuple[Any, str | None]:
-        """The answer's JSON, and the URL of the next page where there is one."""
-        for _ in range(self._patience.attempts):
-            try:
-                with get(url, self._access.headers, follow=True) as response:
-                    if response.status_code >= 400:
-                        raise refusal(asked, response.status_code, response.headers)
-                    body = _whole_body(response)
-                    return _parsed(body, response), response.links.get("next", {}).get("url")
-            except TRANSIENT:
-                continue  # a broken body: the wire has counted and announced it
-            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-                reason = " ".join(str(error).split())[:200]
-                raise HubAnswerInvalid(
-                    f"{where(url)} gave an answer that cannot be used: {reason}", hint=_HINT
-                ) from error
-        raise HubUnreachable(
-            f"{where(url)} broke off its answer again and again",
-            hint="check the network, and try again later",
-        )
-
-    def _next_page(self, url: str, following: str | None) -> str | None:
-        if following is None:
-            return None
-        absolute = urljoin(url, following)
-        if not same_server(absolute, self.endpoint):
-            raise HubAnswerInvalid("the answer goes on at another server", hint=_HINT)
-        return absolute
-
-
-def checked_endpoint(endpoint: str) -> str:
-    """The endpoint without a slash at its end.
-
-    Raises ConfigError when it is no http(s) URL, or holds credentials: it stands in every report.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigError(
-            f"the endpoint {endpoint!r} is no http or https URL",
-            hint="correct or unset HF_ENDPOINT",
-        )
-    if parts.username is not None or parts.password is not None:
-        raise ConfigError(
-            f"the endpoint of {parts.hostname} holds credentials, which would end up in reports",
-            hint="take them out of HF_ENDPOINT, and set HF_TOKEN",
-        )
-    return endpoint.rstrip("/")
-
-
-def _headers(token: str | bool | None) -> dict[str, str]:
-    try:
-        headers = build_hf_headers(
-            token=token, library_name="hubaudit", library_version=hubaudit.__version__
-        )
-    except LocalTokenNotFoundError as error:
-        raise AccessDenied(
-            "there is no token on this machine", hint="run `hf auth login`"
-        ) from error
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(
-            f"the file of the token cannot be read: {getattr(error, 'strerror', error)}",
-            hint="it is `token` in the folder HF_HOME, or where HF_TOKEN_PATH says; or set HF_TOKEN",
-        ) from error
-    if (
-        not headers.get("authorization", "").isascii()
-        or not headers.get("authorization", " ").isprintable()
-    ):
-        raise AccessDenied("the token has characters that no token has", hint="correct HF_TOKEN")
-    return headers
+        """The answer's JSON, and the URL of the next page where there is one. Raises a HubError."""
+        return get_json(self._access, url, asked)
 
 
 def _followed_id(asked: str, found: Any) -> str:
@@ -429,9 +347,7 @@ def _followed_id(asked: str, found: Any) -> str:
     try:
         validate_repo_id(found if isinstance(found, str) else "")
     except HFValidationError as error:
-        raise HubAnswerInvalid(
-            "the Hub's answer has no usable repository id", hint=_HINT
-        ) from error
+        raise HubAnswerInvalid("the Hub's answer has no usable repository id", hint=HINT) from error
     legacy = "/" not in asked and found.lower().endswith(f"/{asked.lower()}")
     if found.lower() == asked.lower() or legacy:
         return str(found)
@@ -455,27 +371,7 @@ def _scan_text(said: Any) -> str:
 
 def _pinned_hash(revision: str, found: Any) -> str:
     if not isinstance(found, str) or not _COMMIT.fullmatch(found):
-        raise HubAnswerInvalid("the Hub's answer has no usable commit hash", hint=_HINT)
+        raise HubAnswerInvalid("the Hub's answer has no usable commit hash", hint=HINT)
     if _COMMIT.fullmatch(revision) and revision != found:
-        raise HubAnswerInvalid(f"asked for {revision}, the Hub answered with {found}", hint=_HINT)
+        raise HubAnswerInvalid(f"asked for {revision}, the Hub answered with {found}", hint=HINT)
     return found
-
-
-def _whole_body(response: httpx.Response) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > _ANSWER_BYTES:
-            raise HubAnswerInvalid(f"an answer of more than {_ANSWER_BYTES} bytes", hint=_HINT)
-    return bytes(body)
-
-
-def _parsed(body: bytes, response: httpx.Response) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        kind = response.headers.get("Content-Type", "something").split(";")[0].strip()[:60]
-        raise HubAnswerInvalid(
-            f"{where(str(response.url))} answered with {kind} that is not the JSON of a Hub",
-            hint=_HINT,
-        ) from error

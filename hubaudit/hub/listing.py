@@ -13,6 +13,8 @@ from hubaudit.model import HubScan, Listing, RepoFile, RepoRef, ScannerVerdict, 
 
 # The order in which the Hub's pages show them; another one may be added any day.
 SCANNERS = ("avScan", "pickleImportScan", "protectAiScan", "jFrogScan", "virusTotalScan")
+# With every answer that cannot be the Hub's.
+HINT = "is the endpoint a Hub? check HF_ENDPOINT; a proxy may have changed the answer"
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -32,10 +34,10 @@ class TreeReader:
     def add_page(self, page: Any) -> None:
         """Take in one answer. Raises HubAnswerInvalid where it has no entries with a path."""
         if not isinstance(page, list):
-            raise HubAnswerInvalid("the listing is not a JSON array", hint=_HINT)
+            raise HubAnswerInvalid("the listing is not a JSON array", hint=HINT)
         for entry in page:
             if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
-                raise HubAnswerInvalid("an entry of the listing has no path", hint=_HINT)
+                raise HubAnswerInvalid("an entry of the listing has no path", hint=HINT)
             self._add(entry, entry["path"])
 
     def _add(self, entry: dict[str, Any], path: str) -> None:
@@ -62,9 +64,6 @@ class TreeReader:
             files=tuple(self._files[p] for p in sorted(self._files)),
             unread=tuple(Unread(p, None, unread[p]) for p in sorted(unread)),
         )
-
-
-_HINT = "is the endpoint a Hub? check HF_ENDPOINT; a proxy may have changed the answer"
 
 
 def unusable_name(path: str) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hubaudit.errors import HubAnswerInvalid
-from hubaudit.hub.listing import unusable_name
+from hubaudit.hub.listing import HINT, unusable_name
 from hubaudit.model import RepoType
 
 RefKind = Literal["branch", "tag", "convert", "pull-request"]
@@ -18,7 +18,6 @@ RefKind = Literal["branch", "tag", "convert", "pull-request"]
 _EXPAND = ("sha", "private", "disabled", "cardData", "tags")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _OBJECT_ID = re.compile(r"[0-9A-Za-z]{1,64}")
-_HINT = "is the endpoint a Hub? check HF_ENDPOINT; a proxy may have changed the answer"
 _REFS = 20_000  # the busiest repositories have some hundred pull requests
 _LICENCE = 200  # characters; the Hub's own words have at most 40, but the field is free text
 # The lists of an answer about refs, and where refs of the kind lie.
@@ -75,12 +74,10 @@ def expand(repo_type: RepoType) -> str:
 def read_info(answer: Any) -> RepoInfo:
     """Raises HubAnswerInvalid where the answer does not even name the repository."""
     if not isinstance(answer, dict):
-        raise HubAnswerInvalid(
-            "the Hub's answer about the repository is no JSON object", hint=_HINT
-        )
+        raise HubAnswerInvalid("the Hub's answer about the repository is no JSON object", hint=HINT)
     repo_id = answer.get("id")
     if not isinstance(repo_id, str) or not re.fullmatch(r"[\w.-]{1,96}(/[\w.-]{1,96})?", repo_id):
-        raise HubAnswerInvalid("the Hub's answer has no usable repository id", hint=_HINT)
+        raise HubAnswerInvalid("the Hub's answer has no usable repository id", hint=HINT)
     return RepoInfo(
         repo_id=repo_id,
         object_id=_matching(_OBJECT_ID, answer.get("_id")),
@@ -99,38 +96,38 @@ def read_refs(answer: Any) -> tuple[Ref, ...]:
     deleted either: so it raises.
     """
     if not isinstance(answer, dict):
-        raise HubAnswerInvalid("the Hub's answer about refs is no JSON object", hint=_HINT)
+        raise HubAnswerInvalid("the Hub's answer about refs is no JSON object", hint=HINT)
     refs: dict[str, Ref] = {}
     for key, (kind, prefix) in _KINDS.items():
         for ref in _refs(answer.get(key) or [], kind, prefix):
             if ref.ref in refs:
-                raise HubAnswerInvalid(f"the Hub lists the ref {ref.ref!r} twice", hint=_HINT)
+                raise HubAnswerInvalid(f"the Hub lists the ref {ref.ref!r} twice", hint=HINT)
             refs[ref.ref] = ref
             if len(refs) > _REFS:
-                raise HubAnswerInvalid(f"more than {_REFS} refs", hint=_HINT)
+                raise HubAnswerInvalid(f"more than {_REFS} refs", hint=HINT)
     return tuple(refs[name] for name in sorted(refs))
 
 
 def read_commits(answer: Any) -> tuple[str, ...]:
     """The hashes of one page of a history, in its order. Raises HubAnswerInvalid."""
     if not isinstance(answer, list):
-        raise HubAnswerInvalid("the Hub's answer about commits is no JSON array", hint=_HINT)
+        raise HubAnswerInvalid("the Hub's answer about commits is no JSON array", hint=HINT)
     found = []
     for entry in answer:
         commit = _matching(_COMMIT, entry.get("id")) if isinstance(entry, dict) else None
         if commit is None:
-            raise HubAnswerInvalid("a commit of the history has no usable hash", hint=_HINT)
+            raise HubAnswerInvalid("a commit of the history has no usable hash", hint=HINT)
         found.append(commit)
     return tuple(found)
 
 
 def _refs(entries: Any, kind: RefKind, prefix: str) -> Iterator[Ref]:
     if not isinstance(entries, list):
-        raise HubAnswerInvalid("a list of refs is no JSON array", hint=_HINT)
+        raise HubAnswerInvalid("a list of refs is no JSON array", hint=HINT)
     for entry in entries:
         name, ref, commit = _named(entry)
         if commit is None or not ref.startswith(prefix) or unusable_name(ref) is not None:
-            raise HubAnswerInvalid("a ref of the Hub's answer cannot be one", hint=_HINT)
+            raise HubAnswerInvalid("a ref of the Hub's answer cannot be one", hint=HINT)
         yield Ref(kind, name, ref, commit)
 
 
