@@ -124,8 +124,3 @@ def _is_by_itself(maker: Global) -> bool:
     place = canonical(maker.module, maker.name)[0]
     is_tensor = place.startswith("torch") and "_rebuild" in maker.name
     return place.partition(".")[0] in _BY_THEMSELVES or is_tensor
-
-
-_NAMESPACES = frozenset(
-    (("argparse", "Namespace"), ("optparse", "Values"), ("types", "SimpleNamespace"))
-)

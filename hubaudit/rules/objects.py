@@ -54,7 +54,7 @@ def holds_live(values: Iterable[Value], see: See) -> bool:
                 return True
             if isinstance(value, list | tuple | Mapping | SetOf) and id(value) not in visited:
                 visited.add(id(value))
-                todo.append(contents(value))
+                todo.append(inside(value))
     return False
 
 
@@ -63,7 +63,8 @@ def is_made(meant: Meaning) -> bool:
     return isinstance(meant, Bound | Getter | ItemGetter | MethodCaller)
 
 
-def contents(container: Value) -> Iterable[Value]:
+def inside(container: Value) -> Iterable[Value]:
+    """What is in a list, tuple, dict or set: of a dict its keys and values in turn."""
     match container:
         case Mapping():
             return container.flat

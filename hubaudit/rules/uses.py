@@ -18,6 +18,7 @@ from hubaudit.rules.gadgets import only_makes, runs_its_state
 from hubaudit.rules.meanings import Effect, Judged
 from hubaudit.rules.names import Catalogue, Entry, Use
 from hubaudit.rules.nested import Nested
+from hubaudit.rules.objects import inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +247,4 @@ def _names_in(held: tuple[Value, ...], visited: set[int], follower: Follower) ->
                         yield meant
                 case list() | tuple() | Mapping() | SetOf() if id(value) not in visited:
                     visited.add(id(value))
-                    todo.append(_inside(value))
-
-
-def _inside(container: Value) -> Iterable[Value]:
-    match container:
-        case Mapping():
-            return container.flat
-        case SetOf():
-            return container.items
-        case list() | tuple():
-            return container
-        case _:
-            return ()
+                    todo.append(inside(value))
