@@ -10,6 +10,7 @@ from math import prod
 from pathlib import PurePosixPath
 
 from hubaudit.formats.safetensors import BITS, MAX_HEADER, MAX_MARKS, MAX_PARSED
+from hubaudit.tensors.pairs import safetensors_stem
 from hubaudit.tensors.table import Table, Tensor
 
 # `_TYPES` of safetensors/torch.py (0.8). The format has more, which that module cannot load.
@@ -186,13 +187,11 @@ def target_of(path: str) -> str:
     index = _INDEX.fullmatch(name.name)
     if index is not None:
         variant = index["variant"] or ""
-        return str(name.with_name(f"{_stem(index['stem'])}.safetensors.index{variant}.json"))
+        return str(
+            name.with_name(f"{safetensors_stem(index['stem'])}.safetensors.index{variant}.json")
+        )
     stem = name.name.removesuffix(name.suffix) if name.suffix in _SUFFIXES else name.name
-    return str(name.with_name(f"{_stem(stem)}.safetensors"))
-
-
-def _stem(stem: str) -> str:
-    return stem.removeprefix("pytorch_") if stem.startswith("pytorch_model") else stem
+    return str(name.with_name(f"{safetensors_stem(stem)}.safetensors"))
 
 
 def is_index(path: str) -> bool:

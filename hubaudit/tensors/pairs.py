@@ -78,10 +78,10 @@ def _twins(pickle: _Checkpoint, others: Sequence[_Checkpoint]) -> list[_Checkpoi
     """Those of the same stem; else those that have the stem which transformers gives to safetensors."""
     same_folder = [other for other in others if other.folder == pickle.folder]
     exact = [other for other in same_folder if other.stem == pickle.stem]
-    return exact or [other for other in same_folder if other.stem == _renamed(pickle.stem)]
+    return exact or [other for other in same_folder if other.stem == safetensors_stem(pickle.stem)]
 
 
-def _renamed(stem: str) -> str:
+def safetensors_stem(stem: str) -> str:
     """`pytorch_model` is `model` there: WEIGHTS_NAME and SAFE_WEIGHTS_NAME of transformers (5.23)."""
     return stem.removeprefix("pytorch_") if stem.startswith("pytorch_model") else stem
 
