@@ -43,7 +43,10 @@ def place_sentence_transformers(
         if repo.has(name):
             roles.give(name, LoadRole.LOADED, f"{_LOADER} reads it")
     for kind, folder in _modules(repo, roles) or [(f"{_OWN}models.Transformer", options.folder)]:
-        _place_module(repo, kind, folder, options, code, roles)
+        if kind.startswith(_OWN):
+            _place_own(repo, kind, folder, options, roles)
+        else:
+            _place_foreign(repo, kind, folder, options, code, roles)
     for backend in _BACKENDS:
         reason = f"{_LOADER} takes it with backend={backend!r}"
         roles.give_all(repo.below(backend), LoadRole.FALLBACK, reason)
@@ -102,17 +105,9 @@ def _entry(
         roles.problems.append(Problem(document, message))
 
 
-def _place_module(
-    repo: Repository,
-    kind: str,
-    folder: str,
-    options: LoadOptions,
-    code: dict[str, str],
-    roles: Roles,
+def _place_own(
+    repo: Repository, kind: str, folder: str, options: LoadOptions, roles: Roles
 ) -> None:
-    if not kind.startswith(_OWN):
-        _place_foreign(repo, kind, folder, options, code, roles)
-        return
     if not _holds_tensors_only(repo, folder):
         place_model(repo, folder, options, roles)
         place_adapter(repo, folder, options, roles)
