@@ -24,6 +24,7 @@ from hubaudit.model import Verdict
 from hubaudit.source.memory import MemorySource
 from hubaudit.source.remote import RemoteSource
 from tests.formats.containers import INERT, PAYLOAD, npy, zipped
+from tests.formats.reading import imports
 
 SYSTEM = ("os", "system")
 # Each way to import and call, with and without a PROTO before it.
@@ -60,10 +61,6 @@ GARBAGE = {
     "an image": b"\x89PNG\r\n\x1a\n" + bytes(100),
 }
 NOT_OPCODES = b"\xff\xfe\xff"
-
-
-def imports(contents: Contents) -> set[tuple[str, str]]:
-    return {name for pickle in contents.pickles for name in pickle.trace.imports}
 
 
 def promised(data: bytes) -> Contents:

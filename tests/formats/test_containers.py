@@ -8,19 +8,9 @@ import pytest
 
 import hubaudit
 from hubaudit.formats.contents import Contents
-from hubaudit.formats.read import read_contents
-from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.model import Verdict
-from hubaudit.source.memory import MemorySource
 from tests.formats.containers import CONTAINERS, INERT, PAYLOAD
-
-
-def read(data: bytes) -> Contents:
-    return read_contents(MemorySource(data), sniff(data[:HEAD_SIZE], len(data)))
-
-
-def imports(contents: Contents) -> set[tuple[str, str]]:
-    return {name for pickle in contents.pickles for name in pickle.trace.imports}
+from tests.formats.reading import imports, read
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

@@ -22,6 +22,7 @@ from tests.formats.containers import (
     padded,
     pickled_dtype,
 )
+from tests.formats.reading import imports
 
 NUMBERS = struct.pack("<3d", 1.0, 2.0, 3.0)
 SYSTEM = ("os", "system")
@@ -29,10 +30,6 @@ SYSTEM = ("os", "system")
 
 def read(data: bytes) -> Contents:
     return read_pickles(MemorySource(data))
-
-
-def imports(contents: Contents) -> set[tuple[str, str]]:
-    return {name for pickle in contents.pickles for name in pickle.trace.imports}
 
 
 def whole(dtype: tuple[Instruction, ...], shape: tuple[int, ...], data: bytes) -> Contents:

@@ -9,18 +9,9 @@ import pytest
 
 from hubaudit.demo.assemble import assemble
 from hubaudit.formats.contents import Contents, Format, OddityKind
-from hubaudit.formats.read import read_contents
 from hubaudit.formats.sniff import HEAD_SIZE, sniff
-from hubaudit.source.memory import MemorySource
 from tests.formats.containers import INERT, PAYLOAD, tarred, torch_tar
-
-
-def read(data: bytes) -> Contents:
-    return read_contents(MemorySource(data), sniff(data[:HEAD_SIZE], len(data)))
-
-
-def imports(contents: Contents) -> set[tuple[str, str]]:
-    return {name for pickle in contents.pickles for name in pickle.trace.imports}
+from tests.formats.reading import imports, read
 
 
 def one(kind: bytes, name: str = "a", link: str = "") -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
-from collections.abc import Mapping
 
 import pytest
 
@@ -17,6 +16,8 @@ from hubaudit.formats.sniff import sniff
 from hubaudit.formats.torch_legacy import read_torch_legacy
 from hubaudit.formats.torch_storage import storages_of
 from hubaudit.source.memory import MemorySource
+from tests.formats.containers import zipped
+from tests.formats.reading import imports
 
 MAGICS = (
     b"\x1f\x8b\x08\x00",
@@ -38,18 +39,6 @@ PAYLOAD: tuple[Instruction, ...] = (
 
 def unzip(data: bytes) -> Contents:
     return read_contents(MemorySource(data), Format.ZIP)
-
-
-def zipped(members: Mapping[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", how) as archive:
-        for name, data in members.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def imports(contents: Contents) -> set[tuple[str, str]]:
-    return {name for pickle in contents.pickles for name in pickle.trace.imports}
 
 
 def test_a_torch_checkpoint_is_one_pickle_and_its_storages() -> None:

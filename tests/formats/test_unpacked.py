@@ -16,8 +16,6 @@ import pytest
 from hubaudit.demo.assemble import assemble
 from hubaudit.formats.contents import Contents, Format
 from hubaudit.formats.place import Budget
-from hubaudit.formats.read import read_contents
-from hubaudit.formats.sniff import HEAD_SIZE, sniff
 from hubaudit.formats.unpacked import (
     CHUNK,
     KEPT,
@@ -36,6 +34,7 @@ from hubaudit.pvm.values import StopKind
 from hubaudit.source import OutOfReach
 from hubaudit.source.memory import MemorySource
 from tests.formats.containers import CALL, INERT, PAYLOAD, tarred, zipped
+from tests.formats.reading import imports, read
 
 # Larger than what is kept, and not of one sort of bytes.
 DATA = Random(1).randbytes(1000) * 9000
@@ -51,14 +50,6 @@ WAYS: list[tuple[Callable[[bytes], bytes], Callable[[], Decoder]]] = [
 
 def unpacked(data: bytes, decoder: Callable[[], Decoder], most: int = 1 << 30) -> UnpackedSource:
     return UnpackedSource(MemorySource(data), decoder, Budget(most))
-
-
-def read(data: bytes) -> Contents:
-    return read_contents(MemorySource(data), sniff(data[:HEAD_SIZE], len(data)))
-
-
-def imports(contents: Contents) -> set[tuple[str, str]]:
-    return {name for pickle in contents.pickles for name in pickle.trace.imports}
 
 
 @pytest.mark.parametrize(("compress", "decoder"), WAYS)

@@ -14,26 +14,16 @@ import pytest
 
 import hubaudit
 from hubaudit.demo.checkpoints import floats, state_dict, torch_zip
-from hubaudit.formats.contents import Contents, OddityKind
-from hubaudit.formats.read import read_contents
-from hubaudit.formats.sniff import HEAD_SIZE, sniff
+from hubaudit.formats.contents import OddityKind
 from hubaudit.model import Severity, Verdict
-from hubaudit.source.memory import MemorySource
 from tests.formats.containers import INERT, PAYLOAD, zipped
+from tests.formats.reading import imports, read
 from tests.formats.zips import Member, archive, end_record, zip64_records
 
 STATE = state_dict({"w": floats((3, 4), 1), "b": floats((4,), 2)})
 FIRST = Member("m/version", b"3\n")
 # The harmless pickle as long as the other one: a tuple's worth of bytes in a constant.
 HARMLESS = b"\x80\x02X" + struct.pack("<I", len(PAYLOAD) - 8) + b"a" * (len(PAYLOAD) - 8) + b"."
-
-
-def read(data: bytes) -> Contents:
-    return read_contents(MemorySource(data), sniff(data[:HEAD_SIZE], len(data)))
-
-
-def imports(contents: Contents) -> set[tuple[str, str]]:
-    return {name for pickle in contents.pickles for name in pickle.trace.imports}
 
 
 def details(data: bytes, kind: OddityKind = OddityKind.DISAGREEMENT) -> list[str]:
