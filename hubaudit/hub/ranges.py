@@ -77,12 +77,8 @@ class RangeReader:
                     self._check_named(response)
                 if response.status_code in {200, 206}:
                     self._check_unchanged(response)
-                if response.status_code == 206:
-                    data = self._checked(response, start, end)
-                    self._location = url
-                    return data
-                if response.status_code == 200:
-                    data = self._cut_out(response, start, end)
+                    take = self._checked if response.status_code == 206 else self._cut_out
+                    data = take(response, start, end)
                     self._location = url
                     return data
                 if response.has_redirect_location:
