@@ -43,6 +43,7 @@ from hubaudit.hub.metadata import (
     read_commits,
     read_info,
     read_refs,
+    scan_text,
 )
 from hubaudit.hub.ranges import RangeReader
 from hubaudit.hub.rangestore import RangeStore, store_root
@@ -144,13 +145,13 @@ class HubClient:
         asked = Asked(self.endpoint, target.repo_id, target.repo_type, revision, access.with_token)
         if target.repo_type == "model":
             repo, info = self._pin(asked, "securityStatus=true")
-            return repo, _scan_text(info.get("securityRepoStatus"))
+            return repo, scan_text(info.get("securityRepoStatus"))
         repo, _ = self._pin(asked, "expand=sha")
         try:
             said, _ = self.get_json(f"{self._api(repo.repo_type, repo.repo_id)}/scan", asked)
         except (RepositoryMissing, HubAnswerInvalid):  # a mirror may not have it
             said = None
-        return repo, _scan_text(said)
+        return repo, scan_text(said)
 
     def _pin(self, asked: Asked, query: str) -> tuple[RepoRef, dict[str, Any]]:
         url = (
@@ -204,13 +205,16 @@ class HubClient:
                 raise endless("listing")
         return reader.listing()
 
-    def info(self, repo_id: str, repo_type: RepoType = "model") -> RepoInfo:
-        """What the Hub says of the repository now. A renamed one answers with its new id.
+    def info(
+        self, repo_id: str, repo_type: RepoType = "model", revision: str | None = None
+    ) -> RepoInfo:
+        """What the Hub says of the repository, and of a revision's commit, now. A renamed one answers too.
 
-        One request. Raises RepositoryMissing, AccessDenied or another HubError.
+        One request. Raises RepositoryMissing, RevisionMissing, AccessDenied or another HubError.
         """
-        url = f"{self._api(repo_type, repo_id)}?{expand(repo_type)}"
-        answer, _ = self.get_json(url, self._online(repo_id, repo_type, ""))
+        at = f"/revision/{quote(revision, safe='')}" if revision else ""
+        url = f"{self._api(repo_type, repo_id)}{at}?{expand(repo_type)}"
+        answer, _ = self.get_json(url, self._online(repo_id, repo_type, revision or ""))
         return read_info(answer)
 
     def refs(self, repo_id: str, repo_type: RepoType = "model") -> tuple[Ref, ...]:
@@ -354,19 +358,6 @@ def _followed_id(asked: str, found: Any) -> str:
     raise RepositoryRenamed(
         f"{asked} now leads to {found}", hint=f"if that is the one you mean, audit {found}"
     )
-
-
-def _scan_text(said: Any) -> str:
-    """`{"scansDone": …, "filesWithIssues": […]}` in one form only; "" for anything else."""
-    if not isinstance(said, dict):
-        return ""
-    issues = said.get("filesWithIssues")
-    rows = (
-        sorted(json.dumps(one, sort_keys=True) for one in issues)
-        if isinstance(issues, list)
-        else []
-    )
-    return json.dumps([said.get("scansDone"), rows])
 
 
 def _pinned_hash(revision: str, found: Any) -> str:

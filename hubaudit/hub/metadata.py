@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from hubaudit.model import RepoType
 RefKind = Literal["branch", "tag", "convert", "pull-request"]
 
 # What is asked for in one request. `_id` and `id` come unasked. Spaces have no `gated`, and the Hub answers
-# 400 to a word that it does not know (`ExpandSpaceProperty_T` of huggingface_hub 2.4).
+# 400 to a word that it does not know (`ExpandSpaceProperty_T` of huggingface_hub 2.4). Of a model the scanners'
+# word can be had at once, but not beside a choice of properties.
 _EXPAND = ("sha", "private", "disabled", "cardData", "tags")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _OBJECT_ID = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -35,7 +37,7 @@ class RepoInfo:
 
     `object_id` is the Hub's `_id`, which outlives a rename; a repository made anew under an old name has
     another one. None where the Hub does not say. `gated` is "no", "auto", "manual", or a word of a Hub to
-    come.
+    come. `scan` is what the scanners say, as `scan_text` has it.
     """
 
     repo_id: str
@@ -45,6 +47,7 @@ class RepoInfo:
     gated: str | None
     disabled: bool | None
     licence: str | None
+    scan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class History:
 
 def expand(repo_type: RepoType) -> str:
     """The query that asks for what `read_info` reads."""
+    if repo_type == "model":
+        return "securityStatus=true"
     keys = _EXPAND if repo_type == "space" else (*_EXPAND, "gated")
     return "&".join(f"expand={key}" for key in keys)
 
@@ -86,6 +91,7 @@ def read_info(answer: Any) -> RepoInfo:
         gated=_gating(answer.get("gated")),
         disabled=_flag(answer.get("disabled")),
         licence=_licence(answer),
+        scan=scan_text(answer.get("securityRepoStatus")),
     )
 
 
@@ -106,6 +112,22 @@ def read_refs(answer: Any) -> tuple[Ref, ...]:
             if len(refs) > _REFS:
                 raise HubAnswerInvalid(f"more than {_REFS} refs", hint=HINT)
     return tuple(refs[name] for name in sorted(refs))
+
+
+def scan_text(said: Any) -> str:
+    """What the scanners say of a repository as one text that is only good for being compared.
+
+    Of `{"scansDone": …, "filesWithIssues": […]}`; "" for anything else: nobody can tell.
+    """
+    if not isinstance(said, dict):
+        return ""
+    issues = said.get("filesWithIssues")
+    rows = (
+        sorted(json.dumps(one, sort_keys=True) for one in issues)
+        if isinstance(issues, list)
+        else []
+    )
+    return json.dumps([said.get("scansDone"), rows])
 
 
 def read_commits(answer: Any) -> tuple[str, ...]:
