@@ -16,6 +16,7 @@ from hubaudit.report import markdown as markdown
 from hubaudit.report import sarif as sarif
 from hubaudit.report import terminal as terminal
 from hubaudit.report.page import Origin, Page
+from hubaudit.report.settled import settled
 
 __all__ = ["REPORTS", "Format", "Origin", "Page", "format_of"]
 
@@ -32,16 +33,29 @@ class Format:
     suffixes: tuple[str, ...] = ()
 
 
+_One = Callable[[RepoReport, Page], str]
+_Many = Callable[[Sequence[RepoReport], Page], str]
+
+
+def _format(one: _One, many: _Many, *suffixes: str) -> Format:
+    """Whoever renders has a settled report: what an audit writes is what its stored report gives again."""
+    return Format(
+        lambda report, page: one(settled(report), page),
+        lambda reports, page: many([settled(report) for report in reports], page),
+        suffixes,
+    )
+
+
 REPORTS: dict[str, Format] = {
-    "text": Format(terminal.render, terminal.render_many),
-    "json": Format(json.render, json.render_many, (".json",)),
-    "jsonl": Format(jsonl.render, jsonl.render_many, (".jsonl", ".ndjson")),
-    "markdown": Format(markdown.render, markdown.render_many, (".md", ".markdown")),
-    "html": Format(html.render, html.render_many, (".html", ".htm")),
-    "sarif": Format(sarif.render, sarif.render_many, (".sarif", ".sarif.json")),
-    "junit": Format(junit.render, junit.render_many, (".xml",)),
-    "cyclonedx": Format(cyclonedx.render, cyclonedx.render_many, (".cdx.json", ".bom.json")),
-    "github": Format(github.render, github.render_many),
+    "text": _format(terminal.render, terminal.render_many),
+    "json": _format(json.render, json.render_many, ".json"),
+    "jsonl": _format(jsonl.render, jsonl.render_many, ".jsonl", ".ndjson"),
+    "markdown": _format(markdown.render, markdown.render_many, ".md", ".markdown"),
+    "html": _format(html.render, html.render_many, ".html", ".htm"),
+    "sarif": _format(sarif.render, sarif.render_many, ".sarif", ".sarif.json"),
+    "junit": _format(junit.render, junit.render_many, ".xml"),
+    "cyclonedx": _format(cyclonedx.render, cyclonedx.render_many, ".cdx.json", ".bom.json"),
+    "github": _format(github.render, github.render_many),
 }
 
 

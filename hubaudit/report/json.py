@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any
 
 from hubaudit.model import (
     Comparison,
@@ -18,12 +18,10 @@ from hubaudit.model import (
     RepoReport,
     Unread,
 )
-from hubaudit.report.escape import encodable
-from hubaudit.report.order import worst_first
 from hubaudit.report.page import Page
+from hubaudit.report.settled import settled
 
 SCHEMA = "hubaudit.report/1"
-_T = TypeVar("_T")
 
 
 def render(report: RepoReport, _page: Page | None = None) -> str:
@@ -41,6 +39,7 @@ def as_dict(report: RepoReport) -> dict[str, Any]:
 
     Lone surrogates in repository text are written out, so the result is what `render` parses to.
     """
+    report = settled(report)
     plain = {
         "schema": SCHEMA,
         "tool": {
@@ -59,19 +58,17 @@ def as_dict(report: RepoReport) -> dict[str, Any]:
         "verdict": report.verdict.value,
         "summary": report.summary,
         "load": _load(report.load),
-        "files": [_file(file) for file in _ordered(report.files, _file_order)],
-        "findings": [_finding(finding) for finding in _ordered(report.findings, worst_first)],
-        "globals": [_global(use) for use in _ordered(report.globals, _global_order)],
-        "comparisons": [
-            _comparison(one) for one in _ordered(report.comparisons, _comparison_order)
-        ],
-        "unread": [_unread(entry) for entry in _ordered(report.unread, _unread_order)],
+        "files": [_file(file) for file in report.files],
+        "findings": [_finding(finding) for finding in report.findings],
+        "globals": [_global(use) for use in report.globals],
+        "comparisons": [_comparison(one) for one in report.comparisons],
+        "unread": [_unread(entry) for entry in report.unread],
     }
     if report.cost is not None:
         plain["cost"] = {"requests": report.cost.requests, "received": report.cost.received}
     if report.opinions:
-        plain["opinions"] = [_opinion(one) for one in _ordered(report.opinions, _opinion_order)]
-    return {key: _encodable(value) for key, value in plain.items()}
+        plain["opinions"] = [_opinion(one) for one in report.opinions]
+    return plain
 
 
 def schema() -> dict[str, Any]:
@@ -94,11 +91,6 @@ def _dumps(value: Any) -> str:
     return printable(json.dumps(value, indent=2, allow_nan=False)) + "\n"
 
 
-def _opinion_order(opinion: Opinion) -> tuple[object, ...]:
-    """Sort key: by engine, then by file."""
-    return opinion.engine, opinion.path, opinion.status, opinion.detail
-
-
 def _opinion(opinion: Opinion) -> dict[str, Any]:
     return {
         "engine": opinion.engine,
@@ -107,23 +99,6 @@ def _opinion(opinion: Opinion) -> dict[str, Any]:
         "status": opinion.status,
         "detail": opinion.detail,
     }
-
-
-def _ordered(items: Iterable[_T], order: Callable[[_T], tuple[object, ...]]) -> list[_T]:
-    """`items` in `order` of what is written of them: a lone surrogate sorts elsewhere than its text."""
-
-    def key(item: _T) -> tuple[object, ...]:
-        return tuple(encodable(one) if isinstance(one, str) else one for one in order(item))
-
-    return sorted(items, key=key)
-
-
-def _names(names: Iterable[str]) -> list[str]:
-    return sorted(map(encodable, names))
-
-
-def _file_order(file: FileReport) -> tuple[object, ...]:
-    return (file.path,)
 
 
 def _file(file: FileReport) -> dict[str, Any]:
@@ -146,8 +121,8 @@ def _load(advice: LoadAdvice | None) -> dict[str, Any] | None:
         return None
     return {
         "library": advice.library,
-        "arguments": dict(sorted(advice.arguments.items())),
-        "bases": _names(advice.bases),
+        "arguments": dict(advice.arguments),
+        "bases": list(advice.bases),
     }
 
 
@@ -157,8 +132,7 @@ def _hub_scan(scan: HubScan | None) -> dict[str, Any] | None:
     return {
         "status": scan.status,
         "scanners": {
-            one.scanner: {"status": one.status, "message": one.message}
-            for one in _ordered(scan.scanners, lambda one: (one.scanner,))
+            one.scanner: {"status": one.status, "message": one.message} for one in scan.scanners
         },
     }
 
@@ -189,10 +163,6 @@ def _global(use: GlobalUse) -> dict[str, Any]:
     }
 
 
-def _global_order(use: GlobalUse) -> tuple[object, ...]:
-    return use.path, use.member or "", use.module, use.name, use.name_class.value, use.count
-
-
 def _comparison(comparison: Comparison) -> dict[str, Any]:
     return {
         "pickle": comparison.pickle,
@@ -200,44 +170,21 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "result": comparison.result,
         "depth": comparison.depth,
         "tensors": comparison.tensors,
-        "missing": _names(comparison.missing),
-        "extra": _names(comparison.extra),
-        "differing": _names(comparison.differing),
-        "differences": [
-            {"tensor": one.name, "how": one.how}
-            for one in _ordered(comparison.differences, lambda one: (one.name, one.how))
-        ],
-        "not_comparable": _names(comparison.not_comparable),
+        "missing": list(comparison.missing),
+        "extra": list(comparison.extra),
+        "differing": list(comparison.differing),
+        "differences": [{"tensor": one.name, "how": one.how} for one in comparison.differences],
+        "not_comparable": list(comparison.not_comparable),
         "tensors_read": comparison.tensors_read,
         "bytes_read": comparison.bytes_read,
         "bytes_total": comparison.bytes_total,
-        "pickle_files": _names(comparison.pickle_files or (comparison.pickle,)),
-        "safetensors_files": _names(comparison.safetensors_files or (comparison.safetensors,)),
-        "notes": _names(comparison.notes),
+        "pickle_files": list(comparison.pickle_files),
+        "safetensors_files": list(comparison.safetensors_files),
+        "notes": list(comparison.notes),
         "why": comparison.why,
         "agreed_at": comparison.agreed_at,
     }
 
 
-def _comparison_order(comparison: Comparison) -> tuple[object, ...]:
-    return comparison.pickle, comparison.safetensors
-
-
 def _unread(entry: Unread) -> dict[str, Any]:
     return {"path": entry.path, "member": entry.member, "why": entry.why}
-
-
-def _unread_order(entry: Unread) -> tuple[object, ...]:
-    return entry.path, entry.member or "", entry.why
-
-
-def _encodable(value: Any) -> Any:
-    match value:
-        case str():
-            return encodable(value)
-        case list():
-            return [_encodable(item) for item in value]
-        case dict():
-            return {encodable(key): _encodable(item) for key, item in value.items()}
-        case _:
-            return value
