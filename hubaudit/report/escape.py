@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 # Printable to `str.isprintable`, yet drawn as nothing: the rest of Unicode's Default_Ignorable_Code_Point
 # (DerivedCoreProperties.txt, 15.0) and the Braille blank. A name made of these looks like another name.
 _INVISIBLE = frozenset(
@@ -20,6 +22,8 @@ _INVISIBLE = frozenset(
         ),
     )
 )
+# Hebrew with its accents and Tibetan stacks have four marks on a letter; hundreds cover the lines around.
+_MOST_MARKS = 5
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
@@ -27,11 +31,18 @@ def visible(text: str) -> str:
     r"""`text` on one line, with every control, bidi, zero-width and unassigned character as `\x1b`.
 
     Printable characters of every script stay, and so do backslashes: evidence is full of them. `##` is
-    written out: `##[…]` and `##vso[…]` are commands to the runners of GitHub and Azure in any line of a log.
+    written out, and `::` at the beginning: `##[…]` and `##vso[…]` are commands to the runners of GitHub and
+    Azure in any line of a log, `::…::` is one where a line begins with it.
     """
     if not (text.isascii() and text.isprintable()):
         text = "".join(char if _is_visible(char) else _written_out(char) for char in text)
-    return text.replace("##", r"#\x23")
+        text = _without_towers(text)
+    return no_command(text.replace("##", r"#\x23"))
+
+
+def no_command(line: str) -> str:
+    r"""`line`, with `:\x3a` for a `::` that it begins with."""
+    return line.replace("::", r":\x3a", 1) if line.lstrip().startswith("::") else line
 
 
 def clipped(text: str, limit: int) -> str:
@@ -58,6 +69,17 @@ def encodable(text: str) -> str:
 def _is_visible(char: str) -> bool:
     # isprintable: false for Cc, Cf, Cs, Co, Cn, Zl, Zp and for every space but U+0020
     return char.isprintable() and char not in _INVISIBLE
+
+
+def _without_towers(text: str) -> str:
+    """`text` with the marks written out that stand on a letter above `_MOST_MARKS` of them."""
+    if text.isascii():
+        return text
+    shown, marks = [], 0
+    for char in text:
+        marks = marks + 1 if unicodedata.category(char) in {"Mn", "Me"} else 0
+        shown.append(char if marks <= _MOST_MARKS else _written_out(char))
+    return "".join(shown)
 
 
 def _written_out(char: str) -> str:

@@ -23,7 +23,7 @@ from hubaudit.model import (
 from hubaudit.report import compared
 from hubaudit.report.advice import advice_for
 from hubaudit.report.coverage import coverage_text
-from hubaudit.report.escape import clipped, clipped_middle, visible
+from hubaudit.report.escape import clipped, clipped_middle, no_command, visible
 from hubaudit.report.opinions import TITLE, heard
 from hubaudit.report.order import Heap, heaps
 from hubaudit.report.page import Page
@@ -109,8 +109,8 @@ class _Paper:
         room = max(self._width - indent - hanging, 10)
         for number, line in enumerate(text.wrap(self._console, room, overflow="fold")):
             line.rstrip()
-            if line.plain.lstrip().startswith("::"):  # to GitHub's runner that is a command
-                line = Text(line.plain.replace("::", r":\x3a", 1))
+            if (plain := no_command(line.plain)) != line.plain:  # `visible` saw another beginning
+                line = Text(plain)
             pad = " " * (indent + (hanging if number else 0))
             self._console.print(Text(pad).append_text(line), soft_wrap=True)
         self._blank = False

@@ -41,6 +41,21 @@ def test_no_control_or_format_character_of_unicode_comes_through() -> None:
     assert {char for char in visible(every) if unicodedata.category(char) == "Zs"} == {" "}
 
 
+@pytest.mark.parametrize("text", ["::error::x", "  ::add-mask::x", ":::x", "\u2003::x", "::"])
+def test_no_line_begins_with_a_command_to_a_runner(text: str) -> None:
+    assert not visible(text).lstrip().startswith("::")
+
+
+def test_a_double_colon_within_a_text_stays() -> None:
+    assert visible("at::Tensor") == "at::Tensor"
+
+
+def test_a_tower_of_marks_is_written_out() -> None:
+    assert visible("שּׁ֑ vị") == "שּׁ֑ vị"
+    shown = visible("e" + "\u0301" * 300)
+    assert shown == "e" + "\u0301" * 5 + r"\u0301" * 295
+
+
 @given(st.text(st.characters()))
 def test_visible_text_is_visible_to_itself(text: str) -> None:
     assert visible(visible(text)) == visible(text)
