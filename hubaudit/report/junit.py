@@ -6,7 +6,8 @@ and GitHub's viewers read too. No times: the same report gives the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 from xml.etree import ElementTree as ET
 
 from hubaudit.model import Finding, RepoReport, Severity, Unread, Verdict
@@ -63,10 +64,7 @@ def _suite(report: RepoReport) -> ET.Element:
 
 def _cases(report: RepoReport) -> list[ET.Element]:
     """The verdict's case comes first: it fails with the audit, whatever the files' cases do."""
-    found = standing(report) + tolerated(report)
-    paths = sorted(
-        {f.path for f in report.files} | {f.path for f in found} | {u.path for u in report.unread}
-    )
+    found, unread = _by_path(standing(report) + tolerated(report)), _by_path(report.unread)
     about = subject(report.repo)
     verdict = ET.Element("testcase", {"classname": about, "name": "verdict"})
     said = f"{counts_text(report)}. {report.summary}"
@@ -75,36 +73,46 @@ def _cases(report: RepoReport) -> list[ET.Element]:
     elif report.verdict is Verdict.INCOMPLETE:
         _put(verdict, "error", "incomplete", said, "")
     cases = [verdict]
-    for path in paths:
-        name = place(path, None)
-        case = ET.Element("testcase", {"classname": about, "name": name})
-        here = [finding for finding in found if finding.path == path]
-        unread = [entry for entry in report.unread if entry.path == path]
-        _judge(case, report, here, unread)
+    failing = _failing(report)
+    for path in sorted({file.path for file in report.files} | found.keys() | unread.keys()):
+        case = ET.Element("testcase", {"classname": about, "name": place(path, None)})
+        _judge(case, failing, found.get(path, []), unread.get(path, []))
         cases.append(case)
     return cases
 
 
+_T = TypeVar("_T", Finding, Unread)
+
+
+def _by_path(items: Iterable[_T]) -> dict[str, list[_T]]:
+    found: dict[str, list[_T]] = {}
+    for item in items:
+        found.setdefault(item.path, []).append(item)
+    return found
+
+
 def _judge(
-    case: ET.Element, report: RepoReport, findings: Sequence[Finding], unread: Sequence[Unread]
+    case: ET.Element,
+    failing: frozenset[Severity],
+    findings: Sequence[Finding],
+    unread: Sequence[Unread],
 ) -> None:
     """A case fails for what the audit fails for; what is for review is skipped, as pipelines go on then."""
-    bad = [one for one in findings if one.waived is None and one.severity in _failing(report)]
-    review = [
-        one
-        for one in findings
-        if one.waived is None and one.severity in _SERIOUS and one not in bad
-    ]
+    bad = [one for one in findings if one.waived is None and one.severity in failing]
+    serious = _SERIOUS - failing
+    review = [one for one in findings if one.waived is None and one.severity in serious]
+    told = failing
     if bad:
         _put(case, "failure", bad[0].severity.value, bad[0].message, _lines(bad))
     elif unread:
-        text = "\n".join(f"{place(one.path, one.member)}: {visible(one.why)}" for one in unread)
-        _put(case, "error", "not-read", "not read to its end", text)
+        _put(case, "error", "not-read", "not read to its end", _gaps(unread))
     elif review:
         _put(case, "skipped", "review", review[0].message, _lines(review))
-    told = bad or ([] if unread else review)
-    if rest := [one for one in findings if one not in told]:
-        ET.SubElement(case, "system-out").text = _lines(rest)
+        told = serious
+    rest = [one for one in findings if one.waived is not None or one.severity not in told]
+    said = [_lines(rest), _gaps(unread) if bad else ""]
+    if any(said):
+        ET.SubElement(case, "system-out").text = "\n".join(filter(None, said))
 
 
 _SERIOUS = frozenset({Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM})
@@ -120,6 +128,12 @@ def _failing(report: RepoReport) -> frozenset[Severity]:
 
 def _lines(findings: Sequence[Finding]) -> str:
     return "\n".join(_line(finding) for finding in findings)
+
+
+def _gaps(unread: Sequence[Unread]) -> str:
+    return "\n".join(
+        visible(f"not read: {place(one.path, one.member)}: {one.why}") for one in unread
+    )
 
 
 def _line(finding: Finding) -> str:

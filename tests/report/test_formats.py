@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from sarif_pydantic import Sarif
 
 from hubaudit.cli.options import FormatName
-from hubaudit.model import Opinion, RepoReport, Severity
+from hubaudit.model import Opinion, RepoReport, Severity, Unread
 from hubaudit.report import REPORTS, Origin, Page, format_of
 from hubaudit.report.tally import by_severity, worst
 from tests.report import samples
@@ -34,6 +34,7 @@ TRICKS = (
     "``` `` ` ~~~ **bold** _it_ # heading",
     "\n::error file=x::owned",
     "::set-output name=x::y",
+    "\u3000::add-mask::x",
     "##[add-mask]x ##vso[task.setvariable variable=x]y",
     "]]> <!-- --> &amp; {0} {{x}} %0A::warning::x",
     "\x1b[31mred\x1b[0m \u202e \u2066 \x00 \x7f \udc80",
@@ -53,7 +54,12 @@ def tricky(trick: str) -> RepoReport:
         summary=trick,
         findings=(finding, replace(finding, waived=trick)),
         files=(replace(report.files[0], path=trick),),
-        unread=(*samples.incomplete().unread, replace(samples.incomplete().unread[0], why=trick)),
+        unread=(
+            *samples.incomplete().unread,
+            replace(samples.incomplete().unread[0], why=trick),
+            Unread(trick, trick, trick),
+            Unread(trick, None, trick),
+        ),
         opinions=(Opinion(trick, trick, trick, "flagged", trick),),
     )
 
@@ -101,6 +107,27 @@ def test_junit_is_valid_and_its_sums_are_right(report: RepoReport) -> None:
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == before
     assert (suite.failures + suite.errors > 0) == (report.verdict.value in {"fail", "incomplete"})
     assert (suite.skipped > 0) == (report.verdict.value == "review")
+
+
+def test_junit_tells_what_was_not_read_beside_what_failed() -> None:
+    gap = Unread("pytorch_model.bin", None, "it ends early")
+    report = replace(samples.malicious(), unread=(gap,))
+    [suite] = list(JUnitXml.fromstring(REPORTS["junit"].one(report, PAGE).encode()))
+    [case] = [case for case in suite if case.name == "pytorch_model.bin"]
+    assert case.result[0].type == "critical"
+    assert "not read: pytorch_model.bin: it ends early" in case.system_out
+
+
+@pytest.mark.timeout(60)
+def test_the_findings_of_a_large_repository_are_looked_at_once() -> None:
+    """Each file against each finding, that were minutes."""
+    report = replace(
+        samples.malicious(),
+        files=tuple(samples.file(f"{n}.bin") for n in range(8_000)),
+        findings=tuple(samples.finding(f"{n}.bin", evidence=f"{n}") for n in range(8_000)),
+    )
+    for form in REPORTS.values():
+        assert form.one(report, PAGE)
 
 
 def test_jsonl_is_one_line_a_report() -> None:
