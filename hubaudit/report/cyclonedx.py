@@ -21,7 +21,7 @@ from hubaudit.report.json import printable
 from hubaudit.report.order import heaps
 from hubaudit.report.page import Page
 from hubaudit.report.pin import page_url
-from hubaudit.report.tally import by_severity, place, standing, subject, tolerated, worst
+from hubaudit.report.tally import by_severity, figures, place, standing, subject, tolerated
 
 _HUB = "https://huggingface.co"
 _CWE = re.compile(r"CWE-([1-9][0-9]{0,5})")
@@ -75,12 +75,8 @@ def _distinct(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def _component(report: RepoReport) -> dict[str, Any]:
     repo = report.repo
     owner, _, name = visible(repo.repo_id).rpartition("/")
-    highest = worst(report)
-    figures = {
-        "verdict": report.verdict.value,
-        "summary": report.summary,
-        "worst": highest.value if highest else "none",
-        "ruleset": report.tool.ruleset,
+    facts = {
+        **figures(report),
         **{f"count:{severity.value}": str(n) for severity, n in by_severity(report).items()},
         **{
             f"unread:{number}": f"{place(entry.path, entry.member)}: {entry.why}"
@@ -92,7 +88,7 @@ def _component(report: RepoReport) -> dict[str, Any]:
         "bom-ref": _ref(repo),
         **({"group": owner} if owner else {}),
         "name": name,
-        "properties": _properties(figures),
+        "properties": _properties(facts),
         "components": [_file(repo, file) for file in sorted(report.files, key=lambda f: f.path)],
     }
     if (url := page_url(repo)) is not None:

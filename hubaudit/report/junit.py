@@ -16,6 +16,7 @@ from hubaudit.report.page import Page
 from hubaudit.report.tally import (
     by_severity,
     counts_text,
+    figures,
     place,
     standing,
     subject,
@@ -43,16 +44,12 @@ def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str
 def _suite(report: RepoReport) -> ET.Element:
     suite = ET.Element("testsuite", {"name": subject(report.repo)})
     properties = ET.SubElement(suite, "properties")
-    highest = worst(report)
-    figures = {
-        "verdict": report.verdict.value,
-        "summary": report.summary,
-        "worst": highest.value if highest else "none",
-        "ruleset": report.tool.ruleset,
+    facts = {
+        **figures(report),
         "commit": report.repo.commit_hash or "",
         **{severity.value: str(number) for severity, number in by_severity(report).items()},
     }
-    for name, value in figures.items():
+    for name, value in facts.items():
         ET.SubElement(properties, "property", {"name": name, "value": visible(value)})
     cases = list(_cases(report))
     suite.extend(cases)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from hubaudit.model import Finding, RepoRef, RepoReport, Severity
 from hubaudit.report.escape import visible
 from hubaudit.report.order import worst_first
-from hubaudit.report.words import count
 
 
 def standing(report: RepoReport) -> list[Finding]:
@@ -27,6 +26,17 @@ def by_severity(report: RepoReport) -> dict[Severity, int]:
 def worst(report: RepoReport) -> Severity | None:
     """The highest severity of what stands."""
     return next((severity for severity, number in by_severity(report).items() if number), None)
+
+
+def figures(report: RepoReport) -> dict[str, str]:
+    """What a document of names and values says of the whole: the verdict, and what it is about."""
+    highest = worst(report)
+    return {
+        "verdict": report.verdict.value,
+        "summary": report.summary,
+        "worst": highest.value if highest else "none",
+        "ruleset": report.tool.ruleset,
+    }
 
 
 def counts_text(report: RepoReport) -> str:
@@ -53,7 +63,3 @@ def place(path: str, member: str | None) -> str:
     if not path:
         return "the whole repository"
     return visible(path if member is None else f"{path} › {member}")
-
-
-def files_text(report: RepoReport) -> str:
-    return count(len(report.files), "file")
