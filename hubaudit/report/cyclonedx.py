@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -18,7 +19,6 @@ from hubaudit.model import FileReport, Finding, RepoRef, RepoReport
 from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import visible
 from hubaudit.report.json import printable
-from hubaudit.report.order import heaps
 from hubaudit.report.page import Page
 from hubaudit.report.pin import page_url
 from hubaudit.report.tally import by_severity, figures, place, standing, subject, tolerated
@@ -40,11 +40,9 @@ def render(report: RepoReport, page: Page | None = None) -> str:
 
 
 def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str:
-    """One document about all of them; of a single one, it is the document's subject.
-
-    What two of them say alike is there once: the schema wants the items of its lists to be unique.
-    """
-    components = _distinct(_component(report) for report in reports)
+    """One document about all of them; of a single one, it is the document's subject."""
+    named = list(_named(reports))
+    components = [_component(report, ref) for report, ref in named]
     tool = {"type": "application", "name": "hubaudit"}
     metadata: dict[str, Any] = {"tools": {"components": [tool]}}
     if len(reports) == 1:
@@ -55,7 +53,7 @@ def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str
         "version": 1,
         "metadata": metadata,
         "components": components,
-        "vulnerabilities": _distinct(one for report in reports for one in _vulnerabilities(report)),
+        "vulnerabilities": [one for report, ref in named for one in _vulnerabilities(report, ref)],
     }
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(body, sort_keys=True))
     document = {
@@ -68,11 +66,21 @@ def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str
     return printable(json.dumps(document, indent=2, allow_nan=False)) + "\n"
 
 
-def _distinct(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({json.dumps(item): item for item in items}.values())
+def _named(reports: Iterable[RepoReport]) -> Iterator[tuple[RepoReport, str]]:
+    """Each report with a reference of its own; one that is given twice, once.
+
+    Two may be about one commit, judged by two policies, or about two local files of one name.
+    """
+    told: dict[str, list[RepoReport]] = {}
+    for report in reports:
+        ref = _purl(report.repo)
+        others = told.setdefault(ref, [])
+        if report not in others:
+            others.append(report)
+            yield report, ref if len(others) == 1 else f"{ref} ({len(others)})"
 
 
-def _component(report: RepoReport) -> dict[str, Any]:
+def _component(report: RepoReport, ref: str) -> dict[str, Any]:
     repo = report.repo
     owner, _, name = visible(repo.repo_id).rpartition("/")
     facts = {
@@ -80,16 +88,16 @@ def _component(report: RepoReport) -> dict[str, Any]:
         **{f"count:{severity.value}": str(n) for severity, n in by_severity(report).items()},
         **{
             f"unread:{number}": f"{place(entry.path, entry.member)}: {entry.why}"
-            for number, entry in enumerate(sorted(report.unread, key=lambda e: (e.path, e.why)), 1)
+            for number, entry in enumerate(report.unread, 1)
         },
     }
     component: dict[str, Any] = {
         "type": _TYPE[repo.repo_type],
-        "bom-ref": _ref(repo),
+        "bom-ref": ref,
         **({"group": owner} if owner else {}),
         "name": name,
         "properties": _properties(facts),
-        "components": [_file(repo, file) for file in sorted(report.files, key=lambda f: f.path)],
+        "components": [_file(repo, ref, file) for file in report.files],
     }
     if (url := page_url(repo)) is not None:
         component["version"] = repo.commit_hash
@@ -103,7 +111,7 @@ def _component(report: RepoReport) -> dict[str, Any]:
     return component
 
 
-def _file(repo: RepoRef, file: FileReport) -> dict[str, Any]:
+def _file(repo: RepoRef, ref: str, file: FileReport) -> dict[str, Any]:
     facts = {
         "format": file.format,
         "load_role": file.load_role.value,
@@ -113,27 +121,36 @@ def _file(repo: RepoRef, file: FileReport) -> dict[str, Any]:
     is_model = repo.repo_type == "model" and file.format in _WEIGHTS
     return {
         "type": "machine-learning-model" if is_model else "file",
-        "bom-ref": _ref(repo, file.path),
+        "bom-ref": _file_ref(ref, file.path),
         "name": visible(file.path),
         **({"hashes": [{"alg": "SHA-256", "content": file.sha256}]} if file.sha256 else {}),
         "properties": _properties(facts),
     }
 
 
-def _vulnerabilities(report: RepoReport) -> list[dict[str, Any]]:
+def _vulnerabilities(report: RepoReport, ref: str) -> list[dict[str, Any]]:
+    """One for each finding; those that differ in nothing are one, as the schema wants."""
     known = {file.path for file in report.files}
-    made = []
-    for heap in [*heaps(standing(report)), *heaps(tolerated(report))]:
-        finding = heap.first
-        ref = _ref(report.repo, finding.path) if finding.path in known else _ref(report.repo)
-        made.append(_vulnerability(report, finding, heap.count, ref))
-    return made
+    counts: Counter[str] = Counter()
+    made = {}
+    for finding in (*standing(report), *tolerated(report)):
+        where = _file_ref(ref, finding.path) if finding.path in known else ref
+        vulnerability = _vulnerability(report, finding, where)
+        key = json.dumps(vulnerability)
+        counts[key] += 1
+        made[key] = vulnerability
+    for key, vulnerability in made.items():
+        vulnerability["properties"] += _properties({"count": str(counts[key])})
+    return list(made.values())
 
 
-def _vulnerability(report: RepoReport, finding: Finding, count: int, ref: str) -> dict[str, Any]:
+def _vulnerability(report: RepoReport, finding: Finding, ref: str) -> dict[str, Any]:
     where = f"{subject(report.repo)}: {place(finding.path, finding.member)}"
     cwes = [int(found[1]) for one in finding.references if (found := _CWE.fullmatch(one))]
-    facts = {"offset": "" if finding.offset is None else str(finding.offset), "count": str(count)}
+    facts = {
+        "offset": "" if finding.offset is None else str(finding.offset),
+        "confidence": finding.confidence.value,
+    }
     vulnerability: dict[str, Any] = {
         "id": visible(finding.rule),
         "source": {"name": "hubaudit"},
@@ -143,7 +160,7 @@ def _vulnerability(report: RepoReport, finding: Finding, count: int, ref: str) -
         **({"detail": visible(finding.evidence)} if finding.evidence else {}),
         "recommendation": advice_for(finding.rule),
         "affects": [{"ref": ref}],
-        "properties": _properties({**facts, "confidence": finding.confidence.value}),
+        "properties": _properties(facts),
     }
     if finding.waived is not None:
         vulnerability["analysis"] = {
@@ -157,9 +174,8 @@ def _properties(values: dict[str, str]) -> list[dict[str, str]]:
     return [{"name": f"hubaudit:{name}", "value": visible(value)} for name, value in values.items()]
 
 
-def _ref(repo: RepoRef, path: str = "") -> str:
-    ref = _purl(repo)
-    return f"{ref}#{_quoted(path)}" if path else ref
+def _file_ref(ref: str, path: str) -> str:
+    return f"{ref}#{_quoted(path)}"
 
 
 def _purl(repo: RepoRef) -> str:

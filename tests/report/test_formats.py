@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from sarif_pydantic import Sarif
 
 from hubaudit.cli.options import FormatName
-from hubaudit.model import Opinion, RepoReport, Severity, Unread
+from hubaudit.model import Opinion, RepoReport, Severity, Unread, Verdict
 from hubaudit.report import REPORTS, Origin, Page, format_of
 from hubaudit.report.tally import by_severity, worst
 from tests.report import samples
@@ -260,3 +260,27 @@ def test_a_cyclonedx_model_has_its_purl_and_hashes() -> None:
     hashes = {one["name"]: one.get("hashes") for one in bom["components"]}
     assert hashes["pytorch_model.bin"] == [{"alg": "SHA-256", "content": samples.SHA256}]
     assert bom["vulnerabilities"][0]["ratings"][0]["severity"] == "critical"
+
+
+def test_two_reports_on_one_commit_have_references_of_their_own() -> None:
+    strict = samples.malicious()
+    lax = replace(strict, verdict=Verdict.REVIEW, summary="judged by another policy")
+    bom = json.loads(REPORTS["cyclonedx"].many([strict, lax, strict], PAGE))
+    refs = [
+        one["bom-ref"] for top in bom["components"] for one in (top, *top.get("components", []))
+    ]
+    assert len(refs) == len(set(refs)) == 6
+    affected = [one["ref"] for found in bom["vulnerabilities"] for one in found["affects"]]
+    assert set(affected) <= set(refs)
+    assert len(affected) == 4
+    assert {top["purl"] for top in bom["components"]} == {
+        f"pkg:huggingface/evil/model@{samples.COMMIT}"
+    }
+
+
+def test_each_shard_with_a_finding_is_affected() -> None:
+    bom = json.loads(REPORTS["cyclonedx"].one(samples.sharded(), PAGE))
+    bad = [one for one in bom["vulnerabilities"] if one["ratings"][0]["severity"] == "critical"]
+    refs = {one["bom-ref"] for one in bom["components"]}
+    assert {one["ref"] for found in bad for one in found["affects"]} == refs
+    assert len(refs) == 12
