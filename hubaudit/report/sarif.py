@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from hubaudit import rules
 from hubaudit.model import Finding, RepoReport, Severity, Unread
+from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import visible
 from hubaudit.report.json import printable
 from hubaudit.report.page import Page
@@ -41,62 +44,123 @@ _SCORE = {
 }
 
 
+# docs.github.com, "SARIF results exceed one or more limits": a file with more of either is refused.
+MOST_RUNS, MOST_RESULTS = 20, 25_000
+_SEMANTIC = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+
+
 def render(report: RepoReport, page: Page | None = None) -> str:
     """A log with one run."""
     return render_many([report], page)
 
 
 def render_many(reports: Sequence[RepoReport], page: Page | None = None) -> str:
-    """A log with a run for each report, in the order given."""
-    runs = [_run(report, page or Page()) for report in reports]
+    """A log with a run for each report, in the order given; more than fit in a log are one run."""
+    page = page or Page()
+    if len(reports) > MOST_RUNS:
+        runs = [_run(reports, page, "hubaudit/")]
+    else:
+        runs = [
+            _run([report], page, category)
+            for report, category in zip(reports, _categories(reports), strict=True)
+        ]
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": runs}
     return printable(json.dumps(log, indent=2, allow_nan=False)) + "\n"
 
 
-def _run(report: RepoReport, page: Page) -> dict[str, Any]:
-    found = standing(report) + tolerated(report)
-    ids = sorted({finding.rule for finding in found})
-    highest = worst(report)
-    driver = {
-        "name": "hubaudit",
-        "semanticVersion": report.tool.version,
-        "rules": [_rule(rule_id) for rule_id in ids],
-        "properties": {"ruleset": report.tool.ruleset},
-    }
-    unread = sorted(report.unread, key=lambda entry: (entry.path, entry.member or "", entry.why))
+def _categories(reports: Sequence[RepoReport]) -> list[str]:
+    """The id of each run. Code scanning refuses a log in which two runs have the same."""
+    seen: Counter[str] = Counter()
+    made = []
+    for report in reports:
+        folder = "" if report.repo.repo_type == "model" else f"{report.repo.repo_type}s/"
+        name = visible(f"{folder}{report.repo.repo_id}")
+        seen[name] += 1
+        made.append(f"hubaudit/{name}{'' if seen[name] == 1 else f' ({seen[name]})'}/")
+    return made
+
+
+def _run(reports: Sequence[RepoReport], page: Page, category: str) -> dict[str, Any]:
+    found = [
+        (report, finding)
+        for report in reports
+        for finding in (*standing(report), *tolerated(report))
+    ]
+    if len(reports) > 1:  # what is cut off is to be the least of all of them
+        found.sort(key=lambda one: (one[1].waived is not None, one[1].severity.rank))
+    ids = sorted({finding.rule for _, finding in found})
+    places = {rule_id: number for number, rule_id in enumerate(ids)}
+    shown = found[:MOST_RESULTS]
+    told = [
+        _notification(report, page, entry)
+        for report in reports
+        for entry in sorted(report.unread, key=lambda one: (one.path, one.member or "", one.why))
+    ]
+    if len(found) > len(shown):
+        said = f"{len(found) - len(shown):,} more results are in the JSON report"
+        told.append({"level": "warning", "message": {"text": said}})
     return {
-        "tool": {"driver": driver},
-        "automationDetails": {"id": f"hubaudit/{visible(report.repo.repo_id)}/"},
+        "tool": {"driver": _driver(reports, [finding for _, finding in found])},
+        "automationDetails": {"id": category},
         "invocations": [
             {
-                "executionSuccessful": not unread,
-                "toolExecutionNotifications": [_notification(report, page, one) for one in unread],
+                "executionSuccessful": not any(report.unread for report in reports),
+                "toolExecutionNotifications": told,
             }
         ],
-        "results": [_result(report, page, one, ids.index(one.rule)) for one in found],
+        "results": [
+            _result(report, page, finding, places[finding.rule]) for report, finding in shown
+        ],
         "columnKind": "unicodeCodePoints",
-        "properties": {
-            "verdict": report.verdict.value,
-            "summary": visible(report.summary),
-            "worst": highest.value if highest else "none",
-            "counts": {severity.value: n for severity, n in by_severity(report).items()},
-            "commit": report.repo.commit_hash or "",
-        },
+        "properties": _about(reports[0])
+        if len(reports) == 1
+        else {"reports": [{"subject": subject(one.repo), **_about(one)} for one in reports]},
     }
 
 
-def _rule(rule_id: str) -> dict[str, Any]:
-    known = next((rule for rule in rules.RULES if rule.id == rule_id), None)
-    if known is None:  # a stored report may be newer
-        return {"id": visible(rule_id)}
-    cwes = [one.lower() for one in known.references if one.startswith("CWE-")]
+def _about(report: RepoReport) -> dict[str, Any]:
+    highest = worst(report)
     return {
-        "id": known.id,
-        "shortDescription": {"text": known.summary},
-        "help": {"text": f"{known.advice} See: hubaudit explain {known.id}"},
-        "defaultConfiguration": {"level": _LEVEL[known.worst]},
+        "verdict": report.verdict.value,
+        "summary": visible(report.summary),
+        "worst": highest.value if highest else "none",
+        "counts": {severity.value: n for severity, n in by_severity(report).items()},
+        "commit": report.repo.commit_hash or "",
+    }
+
+
+def _driver(reports: Sequence[RepoReport], found: Sequence[Finding]) -> dict[str, Any]:
+    tool = reports[0].tool
+    worst_of: dict[str, Severity] = {}
+    for one in found:
+        before = worst_of.setdefault(one.rule, one.severity)
+        worst_of[one.rule] = min(before, one.severity, key=lambda severity: severity.rank)
+    version = visible(tool.version)
+    return {
+        "name": "hubaudit",
+        "version": version,
+        **({"semanticVersion": version} if _SEMANTIC.fullmatch(version) else {}),
+        "rules": [_rule(rule_id, worst_of[rule_id]) for rule_id in sorted(worst_of)],
+        "properties": {"ruleset": tool.ruleset},
+    }
+
+
+def _rule(rule_id: str, found: Severity) -> dict[str, Any]:
+    """What code scanning wants of a rule: both descriptions and a help. `found`: the worst that it found."""
+    known = next((rule for rule in rules.RULES if rule.id == rule_id), None)
+    # a stored report may be newer
+    summary = known.summary if known else visible(rule_id).replace("-", " ").capitalize() + "."
+    cwes = [one.lower() for one in known.references if one.startswith("CWE-")] if known else []
+    level = known.worst if known else found
+    advice = advice_for(rule_id)
+    return {
+        "id": visible(rule_id),
+        "shortDescription": {"text": summary},
+        "fullDescription": {"text": f"{summary} {advice}"},
+        "help": {"text": f"{advice} See: hubaudit explain {rule_id}" if known else advice},
+        "defaultConfiguration": {"level": _LEVEL[level]},
         "properties": {
-            "security-severity": _SCORE[known.worst],
+            "security-severity": _SCORE[level],
             "tags": ["security", *(f"external/cwe/{cwe}" for cwe in cwes)],
         },
     }

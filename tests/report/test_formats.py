@@ -284,3 +284,45 @@ def test_each_shard_with_a_finding_is_affected() -> None:
     refs = {one["bom-ref"] for one in bom["components"]}
     assert {one["ref"] for found in bad for one in found["affects"]} == refs
     assert len(refs) == 12
+
+
+def test_sarif_keeps_to_what_code_scanning_takes() -> None:
+    """docs.github.com: runs in a file, results in a run, what a rule has to have, one category a run."""
+    newer = samples.finding(rule="of-another-version", severity=Severity.LOW)
+    report = replace(samples.malicious(), findings=(newer, *samples.malicious().findings))
+    dataset = replace(report, repo=replace(report.repo, repo_type="dataset"))
+    few = json.loads(REPORTS["sarif"].many([report, report, dataset], PAGE))["runs"]
+    assert len({run["automationDetails"]["id"] for run in few}) == 3
+    for rule in few[0]["tool"]["driver"]["rules"]:
+        for part in ("shortDescription", "fullDescription", "help"):
+            assert rule[part]["text"]
+    [unknown] = [
+        one for one in few[0]["tool"]["driver"]["rules"] if one["id"] == "of-another-version"
+    ]
+    assert unknown["properties"]["security-severity"] == "2.0"
+    [run] = json.loads(REPORTS["sarif"].many([report] * 21, PAGE))["runs"]
+    assert len(run["results"]) == 21 * len(report.findings)
+    assert [one["verdict"] for one in run["properties"]["reports"]] == ["fail"] * 21
+
+
+def test_sarif_cuts_the_least_of_too_many_results_and_says_so() -> None:
+    many = tuple(
+        samples.finding(f"{n}.bin", severity=Severity.LOW if n else Severity.CRITICAL)
+        for n in range(25_010)
+    )
+    text = REPORTS["sarif"].one(replace(samples.malicious(), findings=many[::-1]), PAGE)
+    [run] = json.loads(text)["runs"]
+    assert len(run["results"]) == 25_000
+    assert run["results"][0]["properties"]["severity"] == "critical"
+    assert run["properties"]["counts"]["low"] == 25_009
+    told = run["invocations"][0]["toolExecutionNotifications"]
+    assert told[-1]["message"]["text"] == "10 more results are in the JSON report"
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "1.2.3-rc.1", "0.1.0.dev1", "x\x1b[2J"])
+def test_sarif_says_a_version_for_what_it_is(version: str) -> None:
+    report = replace(samples.malicious(), tool=replace(samples.TOOL, version=version))
+    [run] = json.loads(REPORTS["sarif"].one(report, PAGE))["runs"]
+    assert run["tool"]["driver"]["version"] == version.replace("\x1b", r"\x1b")
+    is_semantic = version in {"0.1.0", "1.2.3-rc.1"}
+    assert ("semanticVersion" in run["tool"]["driver"]) == is_semantic
