@@ -72,6 +72,9 @@ CREATE TABLE troubles (
     revision TEXT NOT NULL, trouble TEXT NOT NULL, since REAL NOT NULL,
     PRIMARY KEY (endpoint, repo_type, repo_id, revision)
 );
+CREATE TABLE sources (
+    endpoint TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (endpoint, source)
+);
 CREATE TABLE alerts (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,
     endpoint TEXT NOT NULL, repo_type TEXT NOT NULL, repo_id TEXT NOT NULL COLLATE NOCASE,
@@ -214,21 +217,15 @@ class Store:
         """What came of one target, all of it or nothing."""
         with self.writing() as database:
             if audit is not None:
-                names = ", ".join((*_KEY, *_VALUE))
-                marks = ", ".join("?" * len((*_KEY, *_VALUE)))
-                database.execute(
-                    f"INSERT OR REPLACE INTO audits ({names}) VALUES ({marks})",  # noqa: S608
-                    (*_values(audit.key), audit.scan, audit.settled, audit.verdict, audit.code,
-                     zlib.compress(audit.report.encode()), audit.at),
-                )  # fmt: skip
-            if audit is not None and listing is not None:
-                database.execute(
-                    "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?)",
-                    (*_values(audit.key, _COMMIT), audit.scan, zlib.compress(listing)),
-                )
+                _put_audit(database, audit, listing)
             database.execute(
                 "INSERT OR REPLACE INTO results VALUES (?, ?, ?)", (sweep.id, target, result)
             )
+
+    def put_audit(self, audit: StoredAudit, listing: bytes) -> None:
+        """One that belongs to no sweep."""
+        with self.writing() as database:
+            _put_audit(database, audit, listing)
 
     def sweeps(self) -> tuple[SweepRow, ...]:
         """All of them, the oldest first."""
@@ -304,6 +301,21 @@ _COMMIT = ("endpoint", "repo_type", "repo_id", "commit_hash")
 _VALUE = ("scan", "settled", "verdict", "code", "report", "at")
 _AUDIT = f"SELECT {', '.join((*_KEY, *_VALUE))} FROM audits"  # noqa: S608
 _MERGED = (("audits", 14), ("listings", 6), ("evidence", 2))
+
+
+def _put_audit(database: sqlite3.Connection, audit: StoredAudit, listing: bytes | None) -> None:
+    names = ", ".join((*_KEY, *_VALUE))
+    marks = ", ".join("?" * len((*_KEY, *_VALUE)))
+    database.execute(
+        f"INSERT OR REPLACE INTO audits ({names}) VALUES ({marks})",  # noqa: S608
+        (*_values(audit.key), audit.scan, audit.settled, audit.verdict, audit.code,
+         zlib.compress(audit.report.encode()), audit.at),
+    )  # fmt: skip
+    if listing is not None:
+        database.execute(
+            "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?)",
+            (*_values(audit.key, _COMMIT), audit.scan, zlib.compress(listing)),
+        )
 
 
 def _same(names: Sequence[str]) -> str:

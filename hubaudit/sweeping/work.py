@@ -170,12 +170,12 @@ def _perform(hub: HubClient, target: Target, how: How, desk: Desk, listener: Lis
         report=render(report),
         verdict=report.verdict.value,
         code=exit_code(report.verdict, strict=how.policy.strict),
-        settled=_is_settled(report, listing),
+        settled=is_settled(report, listing),
         listing=listing_bytes(listing),
     )
 
 
-def _is_settled(report: RepoReport, listing: Listing) -> bool:
+def is_settled(report: RepoReport, listing: Listing) -> bool:
     """Whether every file was had. What is unread for another reason stays so until the commit moves."""
     had = {file.path for file in report.files if file.read is not ReadHow.NONE}
     broken = any(comparison.broken_off for comparison in report.comparisons)

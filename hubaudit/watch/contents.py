@@ -95,6 +95,16 @@ def rescanned(content: Content, scans: Mapping[str, HubScan | None]) -> Content:
     return replace(content, files=tuple(files))
 
 
+def with_scans_of(content: Content, other: Content) -> Content:
+    """`content` with what the scanners said of the same files in `other`."""
+    said = {file.path: (file.scan, file.scanners) for file in other.files}
+    files = []
+    for file in content.files:
+        scan, scanners = said.get(file.path, (file.scan, file.scanners))
+        files.append(replace(file, scan=scan, scanners=scanners))
+    return replace(content, files=tuple(files))
+
+
 def replaced(
     hub: HubClient,
     before: tuple[RepoRef, Content],

@@ -6,83 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from hubaudit import rules
-from hubaudit.comparing import Depth, Sampling
 from hubaudit.config import DEFAULT_POLICY, Policy
-from hubaudit.errors import GatedRepository, RepositoryDisabled, RepositoryMissing, RevisionMissing
-from hubaudit.events import Listener, ignore
+from hubaudit.errors import RepositoryDisabled, RepositoryMissing, RevisionMissing
 from hubaudit.hub.client import HubClient
 from hubaudit.hub.metadata import Ref, RepoInfo
-from hubaudit.loadpath import LoadOptions
-from hubaudit.model import RepoRef, RepoType, Target
-from hubaudit.pipeline import audit_on
+from hubaudit.model import RepoRef, RepoType
 from hubaudit.report.escape import encodable
-from hubaudit.rules.names import catalogue_digest
 from hubaudit.watch.changes import Change, Move, Replaced, changes
-from hubaudit.watch.contents import content_of, replaced, rescanned
+from hubaudit.watch.contents import replaced
 from hubaudit.watch.repository import recreated
 from hubaudit.watch.state import Content, Identity, Presence, RefState, State
 
 HISTORY = 1000  # commits of one request; only a handful of repositories have more
-_ANCESTORS = 200  # that are kept: 8 kB
+ANCESTORS = 200  # that are kept: 8 kB
 _MOVED = 50  # refs whose ways are looked at: one request each, mostly
 _PULLS = 20  # pull requests that are new at once and looked into, the newest first
 _CONVERSIONS = (".safetensors", ".bin", ".gguf", ".onnx", ".msgpack", ".h5", ".ot")
-
-
-def observe(
-    hub: HubClient,
-    repo_id: str,
-    repo_type: RepoType = "model",
-    *,
-    known: State | None = None,
-    policy: Policy = DEFAULT_POLICY,
-    listener: Listener = ignore,
-    load: LoadOptions = LoadOptions(),  # noqa: B008 -- frozen
-    depth: Depth = Sampling(),  # noqa: B008 -- frozen
-) -> State:
-    """Everything about the repository and the commit of its default branch. `known` is its last state.
-
-    Beside what an audit asks for, which it does in place, these are three requests: info, refs, and the
-    history where the commit is new. The commit of `known` is not audited again: its content is taken
-    from there, with the scanners' verdicts of now. Raises a HubError where the Hub fails; that the
-    repository is gone, gated or disabled is a state.
-    """
-    state, info = standing(hub, repo_id, repo_type, known)
-    if info is None or state.presence is not Presence.PRESENT or info.commit_hash is None:
-        return state
-    repo = RepoRef(info.repo_id, repo_type, None, info.commit_hash, hub.endpoint)
-    same = known is not None and known.commit == info.commit_hash
-    content = known.content if known is not None and same else None
-    if content is not None and not _is_judged_by(content, policy):
-        content = None
-    try:
-        if content is not None:
-            scans = {file.path: file.hub_scan for file in hub.list_files(repo).files}
-            content = rescanned(content, {encodable(path): one for path, one in scans.items()})
-        else:
-            target = Target(repo_id, repo_type, info.commit_hash)
-            report = audit_on(
-                hub,
-                target,
-                policy=policy,
-                listener=listener,
-                fetch="range",
-                load=load,
-                depth=depth,
-            )
-            content = content_of(
-                hub, report, policy, known=known.content if known is not None else None
-            )
-    except GatedRepository:
-        content = None
-    past = known.ancestors if known is not None and same else ()
-    return replace(
-        state,
-        refs=ref_states(hub, repo, hub.refs(repo_id, repo_type), content, known),
-        ancestors=past or hub.history(repo, HISTORY).commits[:_ANCESTORS],
-        content=content,
-    )
 
 
 def changes_between(
@@ -105,25 +44,27 @@ def changes_between(
 
 
 def standing(
-    hub: HubClient, repo_id: str, repo_type: RepoType = "model", known: State | None = None
+    hub: HubClient, repo_id: str, repo_type: RepoType = "model", revision: str | None = None
 ) -> tuple[State, RepoInfo | None]:
     """Presence, identity and commit alone, by one request; and the Hub's answer, if there was one.
 
-    Where the repository is gone, the identity is that of `known`: so it is noticed when another one
-    takes its name. Raises a HubError where the Hub fails.
+    Raises RevisionMissing, or another HubError where the Hub fails.
     """
-    last = known.identity if known is not None else None
     try:
-        info = hub.info(repo_id, repo_type)
+        info = hub.info(repo_id, repo_type, revision)
     except RepositoryMissing:
-        return State(repo_id, repo_type, Presence.MISSING, identity=last), None
+        return State(repo_id, repo_type, Presence.MISSING), None
     except RepositoryDisabled:
-        return State(repo_id, repo_type, Presence.DISABLED, identity=last), None
+        return State(repo_id, repo_type, Presence.DISABLED), None
+    return standing_by(repo_id, repo_type, info), info
+
+
+def standing_by(repo_id: str, repo_type: RepoType, info: RepoInfo) -> State:
+    """The same, from an answer that is there already."""
     presence = Presence.PRESENT if is_same_name(repo_id, info.repo_id) else Presence.MOVED
     if info.disabled and presence is Presence.PRESENT:
         presence = Presence.DISABLED
-    identity = identity_of(info)
-    return State(repo_id, repo_type, presence, info.commit_hash, identity), info
+    return State(repo_id, repo_type, presence, info.commit_hash, identity_of(info))
 
 
 def is_same_name(asked: str, found: str) -> bool:
@@ -200,12 +141,6 @@ def move(
     if new in before.commits:
         return Move.BACKWARD
     return Move.ASIDE if before.whole and after.whole else Move.UNKNOWN
-
-
-def _is_judged_by(content: Content, policy: Policy) -> bool:
-    """Whether an audit now would judge the same bytes the same."""
-    ruleset = rules.ruleset_digest(catalogue_digest())
-    return (content.ruleset, content.policy) == (ruleset, policy.digest)
 
 
 def _steps(before: State, after: State) -> Iterator[tuple[str, str]]:

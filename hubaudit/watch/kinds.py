@@ -12,6 +12,7 @@ from hubaudit.model import Severity
 class Kind(StrEnum):
     """What changed. The order is that of a report: the repository itself first, then its files."""
 
+    REPOSITORY_ADDED = "repository-added"
     REPOSITORY_RECREATED = "repository-recreated"
     REPOSITORY_DELETED = "repository-deleted"
     REPOSITORY_DISABLED = "repository-disabled"
@@ -50,6 +51,8 @@ class Kind(StrEnum):
 # The least severity of each kind; what is known of the case may raise it. INFO is for what runs nothing and
 # decides nothing: `diff` and `watch` do not call it drift.
 LEAST: dict[Kind, Severity] = {
+    # Nobody has approved it, and nobody has loaded it yet.
+    Kind.REPOSITORY_ADDED: Severity.LOW,
     # Another repository answers to a name that somebody approved.
     Kind.REPOSITORY_RECREATED: Severity.HIGH,
     Kind.REPOSITORY_REDIRECTED: Severity.HIGH,

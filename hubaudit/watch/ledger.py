@@ -24,6 +24,7 @@ from hubaudit.watch.state import Presence, State
 _SAME = "endpoint = ? AND repo_type = ? AND repo_id = ? AND revision = ?"
 _NAME = "endpoint, repo_type, repo_id, revision"
 _PAGE = 500  # rows in memory at once
+_LAST_ID = 2**62
 
 
 class Origin(StrEnum):
@@ -89,6 +90,9 @@ class Ledger:
         self.store = store
         self._clock = clock
 
+    def now(self) -> float:
+        return self._clock()
+
     def seen(self, name: Name) -> Seen | None:
         found = self.store.rows(f"{_SEEN} WHERE {_SAME}", astuple(name))
         return _seen(found[0]) if found else None
@@ -118,10 +122,14 @@ class Ledger:
         found = self.store.rows(query, astuple(name))
         return Trouble(*found[0]) if found else None
 
-    def alerts(self, name: Name, *, most: int = 100) -> tuple[Told, ...]:
-        """The newest first."""
-        query = f"{_TOLD} WHERE {_SAME} ORDER BY id DESC LIMIT ?"
-        return tuple(map(_told, self.store.rows(query, (*astuple(name), most))))
+    def alerts(self, name: Name, *, most: int = 100, before: int = _LAST_ID) -> tuple[Told, ...]:
+        """The newest first, of those whose id is less than `before`."""
+        query = f"{_TOLD} WHERE {_SAME} AND id < ? ORDER BY id DESC LIMIT ?"
+        return tuple(map(_told, self.store.rows(query, (*astuple(name), before, most))))
+
+    def latest(self, *, most: int) -> tuple[Told, ...]:
+        """The newest first, of all repositories."""
+        return tuple(map(_told, self.store.rows(f"{_TOLD} ORDER BY id DESC LIMIT ?", (most,))))
 
     def open_alerts(self, name: Name) -> tuple[Told, ...]:
         """Those that nothing closed yet, the oldest first."""
@@ -129,7 +137,7 @@ class Ledger:
         return tuple(map(_told, self.store.rows(query, astuple(name))))
 
     def approve(
-        self, name: Name, state: State, origin: Origin, closing: Alert | None, routes: Routes
+        self, name: Name, state: State, origin: Origin, closing: Sequence[Alert] = ()
     ) -> None:
         """`state` is what the repository is compared with from now on; `closing` ends what was open."""
         with self.store.writing() as database:
@@ -138,8 +146,8 @@ class Ledger:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*astuple(name), state.commit, origin, self._clock(), _packed(state)),
             )
-            if closing is not None:
-                self._tell(database, closing, routes)
+            for alert in closing:
+                self._tell(database, alert, {})
 
     def put(self, seen: Seen, state: State, alerts: Sequence[Alert], routes: Routes) -> bool:
         """The repository as it is now, and what there is to tell of it, all or nothing.
@@ -154,7 +162,7 @@ class Ledger:
                 return False
             database.execute(
                 f"INSERT OR REPLACE INTO watched ({_NAME}, serial, mark, presence, commit_hash, verdict, "
-                "object_id, looked, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "object_id, looked, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*astuple(seen.name), seen.serial, seen.mark, seen.presence, seen.commit, seen.verdict,
                  seen.object_id, seen.looked, _packed(state)),
             )  # fmt: skip
@@ -163,16 +171,23 @@ class Ledger:
                 self._tell(database, alert, routes)
         return True
 
-    def unchanged(self, names: Sequence[tuple[Name, str]]) -> None:
-        """These were looked at now, and are as they were. With the mark of each, which may say more now."""
-        now = self._clock()
+    def unchanged(self, name: Name, mark: str) -> None:
+        """It was looked at now, and is as it was. The mark may say more than before."""
         with self.store.writing() as database:
-            for name, mark in names:
-                database.execute(
-                    f"UPDATE watched SET looked = ?, mark = ? WHERE {_SAME}",
-                    (now, mark, *astuple(name)),
-                )
-                database.execute(f"DELETE FROM troubles WHERE {_SAME}", astuple(name))
+            database.execute(
+                f"UPDATE watched SET looked = ?, mark = ? WHERE {_SAME}",
+                (self._clock(), mark, *astuple(name)),
+            )
+            database.execute(f"DELETE FROM troubles WHERE {_SAME}", astuple(name))
+
+    def knows_source(self, endpoint: str, source: str) -> bool:
+        """Whether the repositories of an owner were looked at before: who is not among them is new."""
+        query = "SELECT 1 FROM sources WHERE endpoint = ? AND source = ?"
+        return bool(self.store.rows(query, (endpoint, source)))
+
+    def put_source(self, endpoint: str, source: str) -> None:
+        with self.store.writing() as database:
+            database.execute("INSERT OR IGNORE INTO sources VALUES (?, ?)", (endpoint, source))
 
     def put_trouble(self, name: Name, said: str) -> None:
         """The repository could not be looked at. Since when stays as it is while it lasts."""
@@ -196,13 +211,23 @@ class Ledger:
             (alert.key, *astuple(alert.name), alert.event, alert.severity, now, dumps(alert),
              now if is_over else None),
         )  # fmt: skip
-        for sink, least in routes.items():
-            if alert.severity.rank <= least.rank:
-                database.execute(
-                    "INSERT INTO deliveries (alert, sink) VALUES (?, ?)", (made.lastrowid, sink)
-                )
+        sinks = [sink for sink, least in routes.items() if alert.severity.rank <= least.rank]
+        if alert.closes:  # whoever was told of it is told that it is over
+            sinks = self._told_of(database, alert.closes)
+        for sink in sinks:
+            database.execute(
+                "INSERT INTO deliveries (alert, sink) VALUES (?, ?)", (made.lastrowid, sink)
+            )
         for key in alert.closes:
             database.execute("UPDATE alerts SET closed = ? WHERE key = ?", (now, key))
+
+    def _told_of(self, database: Any, keys: Sequence[str]) -> list[str]:
+        marks = ", ".join("?" * len(keys))
+        query = (
+            "SELECT DISTINCT sink FROM deliveries JOIN alerts ON alerts.id = deliveries.alert "
+            f"WHERE alerts.key IN ({marks}) ORDER BY sink"
+        )
+        return [row[0] for row in database.execute(query, tuple(keys))]
 
     def _state(self, table: str, name: Name) -> State | None:
         found = self.store.rows(f"SELECT state FROM {table} WHERE {_SAME}", astuple(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +24,15 @@ from hubaudit.demo.hub import HubRepo, StandInHub
 from hubaudit.demo.repos import PAYLOAD
 from hubaudit.hub.client import HubClient
 from hubaudit.hub.wire import Patience
+from hubaudit.model import Severity
+from hubaudit.store import Store
+from hubaudit.watch.alert import Name
 from hubaudit.watch.changes import Change
-from hubaudit.watch.gather import changes_between, observe
+from hubaudit.watch.gather import changes_between
+from hubaudit.watch.glance import Asks
+from hubaudit.watch.ledger import Ledger
+from hubaudit.watch.look import Looked, Looker
+from hubaudit.watch.look import Watched as Entry
 from hubaudit.watch.state import State
 
 README = b"---\nlicense: mit\ntags:\n- a\n---\n# Hello\n"
@@ -80,12 +88,25 @@ class Watched:
     repo: HubRepo
     hub: StandInHub
     client: HubClient
+    ledger: Ledger
     seen: list[State] = field(default_factory=list)
 
+    @property
+    def name(self) -> Name:
+        return Name(self.client.endpoint, "model", "org/model")
+
     def look(self) -> State:
-        known = self.seen[-1] if self.seen else None
-        self.seen.append(observe(self.client, "org/model", known=known))
+        self.looked()
         return self.seen[-1]
+
+    def looked(self, asks: Asks = Asks(), entry: Entry | None = None) -> Looked:  # noqa: B008 -- frozen
+        """A whole look, as the watch does it."""
+        looker = Looker(self.client, self.ledger, {"sink": Severity.INFO}, time.time)
+        found = looker.look(entry or Entry(self.name), asks)
+        state = self.ledger.state(self.name)
+        assert state is not None
+        self.seen.append(state)
+        return found
 
     def commit(self, **files: bytes | None) -> str:
         """Files by their names with `__` for a dot; None removes one."""
@@ -112,11 +133,11 @@ class Watched:
 
 
 @pytest.fixture
-def watched() -> Iterator[Watched]:
+def watched(tmp_path: Path) -> Iterator[Watched]:
     repo = HubRepo("org/model", model_files())
     hub = StandInHub([repo], page_size=1000)
     client = HubClient(endpoint=hub.endpoint, token=False, patience=Patience(1.0, (0.01,)))
-    with hub, client:
-        one = Watched(repo, hub, client)
+    with hub, client, Store(tmp_path / "store.sqlite3") as store:
+        one = Watched(repo, hub, client, Ledger(store, time.time))
         one.look()
         yield one

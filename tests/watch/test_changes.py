@@ -13,8 +13,10 @@ from hubaudit.demo.objects import Call, Global, pickle_of
 from hubaudit.demo.repository import file_scan
 from hubaudit.hub.client import HubClient
 from hubaudit.model import NameClass, Severity, Verdict
+from hubaudit.sweeping.work import How
 from hubaudit.watch.changes import Kind, changes, is_drift
-from hubaudit.watch.gather import changes_between, observe
+from hubaudit.watch.gather import changes_between
+from hubaudit.watch.look import Watched as Entry
 from tests.watch.conftest import (
     CONFIG,
     README,
@@ -413,10 +415,9 @@ def test_a_pickle_in_the_place_of_safetensors_is_a_new_executable(watched: Watch
 
 def test_visibility_is_told_to_who_may_see_it(watched: Watched) -> None:
     with HubClient(endpoint=watched.hub.endpoint, token="hf_reader") as client:
-        before = observe(client, "org/model")
+        watched.client = client
         watched.repo.private = True
-        after = observe(client, "org/model", known=before)
-        (one,) = changes_between(client, before, after)
+        one = watched.change()
     assert (one.kind, one.before, one.after) == (Kind.VISIBILITY_CHANGED, "public", "private")
 
 
@@ -467,7 +468,10 @@ def test_endless_names_are_kept_short_and_still_told_apart(watched: Watched) -> 
 def test_under_another_policy_the_same_commit_is_judged_anew(watched: Watched) -> None:
     before = watched.look()
     strict = Policy(fail_on=Severity.INFO)
-    after = observe(watched.client, "org/model", known=before, policy=strict)
+    entry = Entry(watched.name, How(strict, fetch="range"))
+    looked = watched.looked(entry=entry)
+    after = watched.seen[-1]
+    assert looked.alerts == ()
     assert before.content is not None
     assert after.content is not None
     assert (before.content.verdict, after.content.verdict) == (Verdict.PASS, Verdict.FAIL)

@@ -32,7 +32,7 @@ def test_a_look_at_what_is_known_reads_no_file_again(watched: Watched) -> None:
     watched.look()
     paths = asked(watched)
     assert not [path for path in paths if "resolve" in path or path.startswith("/repos")]
-    assert len(paths) == 3  # info, the listing for its scans, refs
+    assert len(paths) == 2  # info with the word of the scanners, refs
 
 
 def test_after_a_commit_only_what_changed_is_read(watched: Watched) -> None:
@@ -42,7 +42,7 @@ def test_after_a_commit_only_what_changed_is_read(watched: Watched) -> None:
     read = {path.split("/")[-1] for path in asked(watched) if "/resolve/" in path}
     assert read == {"README.md"}
     api = [path for path in asked(watched) if "resolve" not in path]
-    assert len(api) == 5  # info, pin, listing, refs, history
+    assert len(api) == 4  # info, refs, history, listing
 
 
 def test_nothing_is_asked_where_nothing_changed(watched: Watched) -> None:

@@ -1,0 +1,244 @@
+"""One look at a watched repository: what is new is put into the ledger, step by step, with its alerts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from hubaudit.errors import RevisionMissing
+from hubaudit.events import Listener, ignore
+from hubaudit.hub.client import HubClient
+from hubaudit.sweeping.work import How
+from hubaudit.watch.alert import Alert, Name, changed, instant
+from hubaudit.watch.approval import approve, ended
+from hubaudit.watch.changes import Change, Kind, changes
+from hubaudit.watch.contents import with_scans_of
+from hubaudit.watch.gather import changes_between, moves
+from hubaudit.watch.glance import Asks, Glance, completed, glance
+from hubaudit.watch.kinds import change
+from hubaudit.watch.ledger import Ledger, Origin, Routes, Seen
+from hubaudit.watch.state import Presence, State
+from hubaudit.watch.steps import Auditor, finished, steps
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What to watch, and how. `listed` is the commit that the list names: the approved one, then."""
+
+    name: Name
+    how: How = How(fetch="range")  # noqa: RUF009 -- frozen
+    listed: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of a look."""
+
+    seen: Seen
+    alerts: tuple[Alert, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """Looks at repositories, for as many threads as there are, but for one at a time at each repository.
+
+    `routes` are the sinks that hear of alerts. Raises a HubError, StoreUnusable or RequestsSpent: then
+    nothing is lost, and the next look goes on from the last step that was put.
+    """
+
+    hub: HubClient
+    ledger: Ledger
+    routes: Routes
+    clock: Callable[[], float]
+    listener: Listener = ignore
+
+    def look(self, watched: Watched, asks: Asks, *, is_added: bool = False) -> Looked:
+        """`is_added`: it was not there at the last look at its owner, which is told."""
+        try:
+            return _Look(self, watched, asks).run(is_added=is_added)
+        except _Overtaken:
+            seen = self.ledger.seen(watched.name)
+            assert seen is not None, "somebody has just put it"
+            return Looked(seen)
+
+
+class _Overtaken(Exception):
+    """Another process has put the next step, and told of it."""
+
+
+class _Look:
+    def __init__(self, looker: Looker, watched: Watched, asks: Asks) -> None:
+        self._ledger, self._routes, self._clock = looker.ledger, looker.routes, looker.clock
+        self._hub = looker.hub.lent(looker.listener)
+        self._watched, self._asks, self._name = watched, asks, watched.name
+        self._auditor = Auditor(
+            self._hub, looker.ledger.store, watched.name, watched.how, looker.listener, looker.clock
+        )
+
+    def run(self, *, is_added: bool) -> Looked:
+        self._take_over_listed()
+        seen = self._ledger.seen(self._name)
+        if seen is not None and self._asks.is_of_scans_alone:
+            try:
+                return self._scans(seen)
+            except RevisionMissing:
+                self._asks = Asks()
+        now = glance(self._hub, self._name, self._asks, seen.commit if seen is not None else None)
+        if seen is not None and not self._is_news(seen, now):
+            return self._as_it_was(seen, seen.mark, now.mark)
+        now = completed(self._hub, self._name, now)
+        known = self._ledger.approved if seen is None else self._ledger.state
+        before = known(self._name)
+        if before is None:
+            return self._first(now, is_added=is_added)
+        return self._go_on(seen, before, now)
+
+    def _take_over_listed(self) -> None:
+        """The commit that the list names is approved, whatever was approved before."""
+        listed, approval = self._watched.listed, self._ledger.approval(self._name)
+        if listed is None or (approval is not None and approval.commit == listed):
+            return
+        state = self._ledger.state(self._name)
+        if state is None or state.commit != listed:
+            content, name = None, self._name
+            with suppress(RevisionMissing):  # gone: the steps will say so
+                content = self._auditor.content(listed, None)
+            state = State(
+                name.repo_id, name.repo_type, Presence.PRESENT, commit=listed, content=content
+            )
+        approve(self._ledger, self._name, state, Origin.LISTED)
+
+    def _is_news(self, seen: Seen, now: Glance) -> bool:
+        known = json.loads(seen.mark)
+        if any(known.get(question) != answer for question, answer in now.mark.items()):
+            return True
+        if not now.is_present:
+            return False
+        # of some, the cheap answer does not tell what the scanners say
+        is_silent = self._asks.is_thorough and not now.mark.get("scan")
+        return self._asks.files or is_silent or not self._is_judged(seen)
+
+    def _scans(self, seen: Seen) -> Looked:
+        """What the scanners say now of the commit that was last seen, and nothing else."""
+        before = self._ledger.state(self._name)
+        if before is None or before.content is None or before.commit is None:
+            return self._as_it_was(seen, seen.mark, {})
+        content = self._auditor.scanned(before.content, before.commit)
+        return self._put_last(seen, before, replace(before, content=content), seen.mark, {})
+
+    def _first(self, now: Glance, *, is_added: bool) -> Looked:
+        """Nothing is known, and nobody approved anything: it counts as approved as it is."""
+        commit = now.state.commit if now.is_present else None
+        content = self._auditor.content(commit, None) if commit is not None else None
+        state = finished(self._auditor, now, None, content)
+        self._ledger.approve(self._name, state, Origin.FIRST_SEEN)
+        said = []
+        if is_added:
+            message = f"{self._name} is new among the repositories of its owner"
+            said.append(change(Kind.REPOSITORY_ADDED, message, after=state.commit))
+        return self._put(None, None, state, self._mark("{}", now.mark), said)
+
+    def _go_on(self, seen: Seen | None, before: State, now: Glance) -> Looked:
+        mark, told = (seen.mark if seen is not None else "{}"), list[Alert]()
+        is_judged = seen is not None and self._is_judged(seen)
+        for state in steps(self._auditor, before, now, is_judged=is_judged):
+            if not now.is_present or state.commit == now.state.commit:
+                looked = self._put_last(seen, before, state, mark, now.mark, is_judged=is_judged)
+            else:
+                # no mark: should this process end here, the next one looks on
+                looked = self._put(seen, before, state, "{}", self._changes(before, state))
+            seen, before = looked.seen, state
+            told += looked.alerts
+        assert seen is not None, "there is a last step"
+        return Looked(seen, tuple(told))
+
+    def _put_last(
+        self,
+        seen: Seen | None,
+        before: State,
+        state: State,
+        mark: str,
+        answers: Mapping[str, str],
+        *,
+        is_judged: bool = True,
+    ) -> Looked:
+        compared = before
+        if not is_judged and before.commit == state.commit and state.content is not None:
+            # the same bytes, seen by other rules: that is no change of the repository
+            scans = state.content
+            if before.content is not None:
+                scans = with_scans_of(state.content, before.content)
+            compared = replace(before, content=scans)
+        if seen is not None and state == before:
+            return self._as_it_was(seen, mark, answers)
+        said = self._changes(compared, state)
+        return self._put(seen, before, state, self._mark(mark, answers), said, is_last=True)
+
+    def _changes(self, before: State, state: State) -> tuple[Change, ...]:
+        return changes_between(self._hub, before, state, self._watched.how.policy)
+
+    def _as_it_was(self, seen: Seen, mark: str, answers: Mapping[str, str]) -> Looked:
+        mark = self._mark(mark, answers)
+        self._ledger.unchanged(self._name, mark)
+        return Looked(replace(seen, mark=mark, looked=self._clock()))
+
+    def _put(
+        self,
+        seen: Seen | None,
+        before: State | None,
+        state: State,
+        mark: str,
+        said: Sequence[Change],
+        *,
+        is_last: bool = False,
+    ) -> Looked:
+        content, identity = state.content, state.identity
+        step = Seen(
+            name=self._name,
+            serial=seen.serial + 1 if seen is not None else 1,
+            mark=mark,
+            presence=state.presence,
+            commit=state.commit,
+            verdict=content.verdict if content is not None else None,
+            object_id=identity.object_id if identity is not None else None,
+            looked=self._clock(),
+        )
+        alerts = []
+        if said:
+            approval = self._ledger.approval(self._name)
+            alerts.append(
+                changed(
+                    self._name,
+                    step.serial,
+                    instant(step.looked),
+                    said,
+                    commits=(before.commit if before is not None else None, state.commit),
+                    approved=approval.commit if approval is not None else None,
+                    verdict=step.verdict,
+                )
+            )
+        if is_last:
+            alerts += self._closing(step, state, alerts)
+        if not self._ledger.put(step, state, alerts, self._routes):
+            raise _Overtaken
+        return Looked(step, tuple(alerts))
+
+    def _closing(self, step: Seen, state: State, news: Sequence[Alert]) -> list[Alert]:
+        """What ends the alerts of which nothing is left, the repository being as it was approved."""
+        approved = self._ledger.approved(self._name)
+        known = [told.alert for told in self._ledger.open_alerts(self._name)]
+        known += [one for one in news if one.is_drift]
+        if approved is None or not known or not state.commit or not approved.commit:
+            return []
+        ways = moves(self._hub, self._auditor.repo(state.commit), approved, state)
+        return ended(step, approved, known, changes(approved, state, moves=ways))
+
+    def _is_judged(self, seen: Seen) -> bool:
+        return bool(json.loads(seen.mark).get("judged") == self._watched.how.judged_by)
+
+    def _mark(self, mark: str, answers: Mapping[str, str]) -> str:
+        known = json.loads(mark) | dict(answers) | {"judged": self._watched.how.judged_by}
+        return json.dumps(known, sort_keys=True)
