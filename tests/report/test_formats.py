@@ -39,6 +39,7 @@ TRICKS = (
     "]]> <!-- --> &amp; {0} {{x}} %0A::warning::x",
     "\x1b[31mred\x1b[0m \u202e \u2066 \x00 \x7f \udc80",
     "=cmd|' /C calc'!A0",
+    "`" * 90 + "[click](https://example.invalid) @org <script>alert(1)</script>",
     "{{ 7*7 }} {% raw %}",
 )
 
@@ -227,6 +228,39 @@ def test_the_rows_of_a_markdown_table_have_the_cells_of_its_head() -> None:
     tables = [line for line in written.splitlines() if line.startswith("|")]
     cells = [len(re.split(r"(?<!\\)\|", line)) - 2 for line in tables]
     assert set(cells) == {4, 3, 2}
+
+
+def test_no_code_span_is_fenced_by_more_than_a_renderer_takes() -> None:
+    """GitHub's takes 80 backticks; a longer run is text, and so is what was to be a code span."""
+    for number in (1, 8, 9, 79, 80, 200):
+        written = REPORTS["markdown"].one(tricky("`" * number + "[x](y)"), PAGE)
+        assert max(map(len, re.findall("`+", written))) <= 9
+
+
+def _long(number: int) -> RepoReport:
+    """As long as a hostile repository makes it: nothing of it is like another."""
+    names = [f"{'abcdefghij'[one % 10] * (one // 10 + 1)}|`" + "é" * 400 for one in range(number)]
+    return replace(
+        samples.malicious(),
+        findings=tuple(samples.finding(name, message=name, evidence=name) for name in names),
+        unread=tuple(Unread(name, name, name) for name in names),
+        opinions=tuple(Opinion(name, name, name, "flagged", name) for name in names),
+    )
+
+
+def test_a_report_in_markdown_fits_a_comment() -> None:
+    written = REPORTS["markdown"].one(_long(300), PAGE)
+    assert len(written) <= 65_536
+    assert written.count(" more: see the JSON report") == 3
+    assert "300 critical, 300 not read." in written
+
+
+@pytest.mark.parametrize("number", [60, 1_200])
+def test_reports_in_markdown_fit_the_summary_of_a_job(number: int) -> None:
+    reports = [*[samples.ordinary()] * number, _long(60), *[_long(12)] * (number // 3)]
+    written = REPORTS["markdown"].many(reports, PAGE)
+    assert len(written.encode()) <= 1 << 20
+    assert "| FAIL |" in written
 
 
 def test_sarif_shows_a_finding_at_the_line_of_the_list() -> None:
