@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,17 +32,42 @@ def kept_at(folder: Path, repo: RepoRef) -> Path | None:
 def write_file(path: Path, text: str) -> None:
     """`text` as the file `path`, folders as needed. Raises HubauditError; then nothing is there.
 
-    A reader of `path` sees the old or the new file, never a part of one.
+    A reader of `path` sees the old or the new file, never a part of one. A device or a pipe is written to:
+    to root, putting a file in its place would be the end of /dev/null.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(path)
+        if _is_special(path):
+            with path.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        else:
+            _replace(path, text)
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
         raise HubauditError(
             f"{path} could not be written: {error.strerror or error}",
             hint="choose another place, or see who may write there",
         ) from None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Also a symbolic link, whose target is none of our business: it may be of a hostile checkout."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is no ordinary file, or one by a name of the system's: /dev/stdout, /dev/fd/3."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) or path.parent.resolve().parts[:2] in _DEVICES
+
+
+_DEVICES = {("/", "dev"), ("/", "proc")}

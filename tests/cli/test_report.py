@@ -138,6 +138,38 @@ def test_an_output_in_no_folder_is_refused_before_anything_is_read(run: Run, her
     assert ran.err.startswith("error: no/such/folder.md cannot be written")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes")
+def test_an_output_that_is_a_pipe_is_written_to_and_stays_one(run: Run, here: Path) -> None:
+    os.mkfifo(here / "pipe.json")
+    command = ["cat", "pipe.json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=here) as reader:
+        ran = run("report", *store(here, samples.malicious()), "-o", "pipe.json")
+        out, _ = reader.communicate(timeout=20)
+    assert ran == Ran(0, "", "")
+    assert out.decode() == render(samples.malicious())
+    assert (here / "pipe.json").is_fifo()
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="there is no such device")
+def test_an_output_may_be_a_device(here: Path) -> None:
+    [name] = store(here, samples.malicious())
+    with (here / "out.txt").open("w") as out:
+        words = ("-o", "/dev/stdout", "-f", "json")
+        command = [sys.executable, "-m", "hubaudit", "report", name, *words]
+        environ = os.environ | {"PYTHONPATH": str(ROOT)}
+        subprocess.run(command, stdout=out, cwd=here, env=environ, check=True)
+    assert (here / "out.txt").read_text() == render(samples.malicious())
+    assert Path("/dev/stdout").is_symlink()
+
+
+def test_an_output_that_is_a_link_is_replaced_and_its_target_stays(run: Run, here: Path) -> None:
+    (here / "mine.txt").write_text("mine")
+    (here / "out.json").symlink_to("mine.txt")
+    assert run("report", *store(here, samples.malicious()), "-o", "out.json").code == 0
+    assert (here / "mine.txt").read_text() == "mine"
+    assert (here / "out.json").read_text() == render(samples.malicious())
+
+
 def test_verbose_shows_every_finding(run: Run, here: Path) -> None:
     [name] = store(here, samples.crowded())
     assert "and 2 more" in run("report", name).out
