@@ -28,6 +28,7 @@ from hubaudit.report.opinions import TITLE, heard
 from hubaudit.report.order import Heap, heaps
 from hubaudit.report.page import Page
 from hubaudit.report.pin import pin
+from hubaudit.report.tally import counts_text
 from hubaudit.report.words import count, size
 from hubaudit.verdict import IF_LOADED
 
@@ -62,6 +63,7 @@ def render(report: RepoReport, page: Page) -> str:
     paper = _Paper(page)
     paper.put(_headline(report))
     paper.put(Text(clipped(report.summary.removesuffix(IF_LOADED), EVIDENCE_CHARS)))
+    paper.put(Text(f"{counts_text(report)}.", "dim"))
     _put_findings(paper, report, page)
     _put_unread(paper, report.unread, page)
     _put_compared(paper, report.comparisons, page)

@@ -17,7 +17,7 @@ from sarif_pydantic import Sarif
 from hubaudit.cli.options import FormatName
 from hubaudit.model import Opinion, RepoReport, Severity, Unread, Verdict
 from hubaudit.report import REPORTS, Origin, Page, format_of
-from hubaudit.report.tally import by_severity, worst
+from hubaudit.report.tally import by_severity, counts_text, worst
 from tests.report import samples
 
 EVERYTHING = [build() for build in samples.ALL.values()]
@@ -145,9 +145,10 @@ def test_verdict_counts_and_worst_severity_are_the_same_everywhere(report: RepoR
     assert _of_sarif(report) == expected
     assert _of_junit(report) == expected
     assert _of_cyclonedx(report) == expected
-    for form in ("markdown", "github"):
+    for form in ("text", "markdown", "github"):
         text = REPORTS[form].one(report, PAGE)
         assert report.verdict.value.upper() in text.split("\n")[0]
+        assert counts_text(report) in text
         for severity, number in counts.items():
             assert (f"{number} {severity}" in text) == bool(number)
 
