@@ -10,6 +10,7 @@
     ├── ReportUnusable            a stored report cannot be read, or is none
     ├── StoreUnusable             the store is no store, or the disk does not take it
     ├── RequestsSpent             as many requests were made as the user allows
+    ├── ClusterLost               its scheduler went away, or its last worker, and none came
     ├── HubError                  the Hub did not give what the audit needs
     │   ├── RepositoryMissing     missing, private, or renamed away: the Hub does not tell which
     │   ├── RepositoryRenamed     the name now points to another repository
@@ -23,6 +24,9 @@
     │   ├── NotCached             offline, and the cache does not hold it
     │   └── CacheUnusable         this machine's cache takes nothing: full, read-only, no folder
     ├── FileUnavailable           one listed file cannot be read; the audit goes on, INCOMPLETE
+    ├── CannotListen              the address is taken, or not this machine's
+    ├── MalformedHook             a webhook's delivery that is none
+    ├── Busy                      more deliveries than can be kept for now
     ├── CassetteError             a cassette cannot be written or read
     │   └── CassetteMiss          a replay asked for a request that was not recorded
     ├── AuditFailed               `require`: the verdict is FAIL
@@ -75,6 +79,10 @@ class RequestsSpent(HubauditError):
     """No HubError: what is cut off by it must not be taken for what a Hub failed to give."""
 
 
+class ClusterLost(HubauditError):
+    """No word on the target that was asked for: another machine may reach it."""
+
+
 class HubError(HubauditError):
     pass
 
@@ -125,6 +133,18 @@ class CacheUnusable(HubError):
 
 class FileUnavailable(HubauditError):
     """The message says of "it" what is wrong; who catches it knows which file that is."""
+
+
+class CannotListen(HubauditError):
+    pass
+
+
+class MalformedHook(HubauditError):
+    pass
+
+
+class Busy(HubauditError):
+    pass
 
 
 class CassetteError(HubauditError):

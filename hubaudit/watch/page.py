@@ -1,0 +1,247 @@
+"""The status page: every watched repository, what needs attention first, and one page for each of them.
+
+Every text goes through `visible` and through Jinja's autoescape, whoever wrote it. The pages run no script;
+the policy that is sent with them lets them use one style, by its hash, and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from hubaudit.errors import ReportUnusable
+from hubaudit.report import REPORTS, Page
+from hubaudit.report.escape import encodable, visible
+from hubaudit.report.stored import read_reports
+from hubaudit.watch.alert import Name
+from hubaudit.watch.ledger import Ledger, Told
+from hubaudit.watch.overview import audit_of, audited, folded, standing, standings
+from hubaudit.watch.page_rows import (
+    address,
+    commits_of,
+    needs_attention,
+    order,
+    row_of,
+    step_of,
+    time_of,
+)
+from hubaudit.watch.pulse import Pulse, Vitals, is_late
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_ROWS = 100  # of a page: 200 kB, which a telephone shows at once
+_LATEST = 10  # steps on the front page
+_STEPS = 25  # of one page of a timeline
+_LOOKED_AT = 100  # newest alerts of the store among which those of watched repositories are found
+REFRESH = 60  # seconds, where the reader asked for it
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of the table is asked for: names with `text` in them, only what needs attention, which page.
+
+    `refresh`: the page is loaded anew every minute. Nothing moves by itself unless asked to (WCAG 2.2.1).
+    """
+
+    text: str = ""
+    attention: bool = False
+    number: int = 1
+    refresh: bool = False
+
+    def address(self, **changed: object) -> str:
+        """The path of the page on which `changed` is so and all else as here."""
+        now = {
+            "q": self.text,
+            "show": "attention" if self.attention else "",
+            "page": self.number if self.number > 1 else "",
+            "refresh": "1" if self.refresh else "",
+        }
+        query = {key: value for key, value in {**now, **changed}.items() if value}
+        return "/" + (f"?{urlencode(query, errors='backslashreplace')}" if query else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A page and the Content-Security-Policy that it is sent with."""
+
+    text: str
+    policy: str
+
+
+class Pages:
+    """Renders from the store and the loop's pulse. Threads may share it.
+
+    Every method may raise StoreUnusable, or ReportUnusable for what the store should not hold.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        pulse: Pulse,
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._pulse = pulse
+        self._clock = clock
+        self._started = clock()
+
+    def status(self, asked: Asked) -> Rendered:
+        """Every watched repository, or those that are asked for, a hundred on a page."""
+        vitals, now = self._pulse.read(), self._clock()
+        everything = standings(self._ledger, vitals.watched)
+        wanted = asked.text.lower()
+        found = [one for one in everything if wanted in str(one.name).lower()]
+        urgent = sum(map(needs_attention, found))
+        if asked.attention:
+            found = [one for one in found if needs_attention(one)]
+        window = _Window.of(asked.number, len(found))
+        shown = sorted(found, key=order)[window.first : window.first + _ROWS]
+        told = self._latest(vitals)
+        known = audited(self._ledger, commits_of(shown, told))
+        return _render(
+            "status.html.j2",
+            asked=asked,
+            vitals=vitals,
+            rows=[row_of(one, known) for one in shown],
+            steps=[step_of(one, known) for one in told],
+            window=window,
+            watched=len(everything),
+            urgent=urgent,
+            several_hubs=len({one.name.endpoint for one in everything}) > 1,
+            last_round=None if vitals.last_round_at is None else time_of(vitals.last_round_at),
+            silent=is_late(vitals, self._started, now),
+            now=time_of(now),
+            refresh=REFRESH if asked.refresh else None,
+        )
+
+    def repository(self, name: Name, before: int | None = None) -> Rendered | None:
+        """None if nobody watches it. The timeline begins below the step with the id `before`."""
+        watched = self._watched(name)
+        if watched is None:
+            return None
+        since = {} if before is None else {"before": before}
+        told = self._ledger.alerts(watched, most=_STEPS + 1, **since)
+        one = standing(self._ledger, watched)
+        known = audited(self._ledger, commits_of([one], told))
+        steps = [step_of(step, known) for step in told[:_STEPS]]
+        older = steps[-1].id if len(told) > _STEPS else None
+        return _render(
+            "repository.html.j2",
+            row=row_of(one, known),
+            steps=steps,
+            older=address(watched, before=older) if older is not None else None,
+            begins_later=before is not None,
+            now=time_of(self._clock()),
+            refresh=None,
+        )
+
+    def report(self, name: Name, commit: str) -> Rendered | None:
+        """The HTML report of an audit in the store; None if there is none, or nobody watches it."""
+        watched = self._watched(name)
+        audit = audit_of(self._ledger, watched, commit) if watched is not None else None
+        if audit is None:
+            return None
+        found = read_reports(audit.report.encode(), audit.key.repo_id)
+        if not found.reports:
+            hint = "audit it again, without what the store has"
+            raise ReportUnusable(f"the stored report on {watched} cannot be read", hint=hint)
+        text = encodable(REPORTS["html"].one(found.reports[0], Page()))
+        return Rendered(text, _policy_in(text))
+
+    def _watched(self, name: Name) -> Name | None:
+        """As the list spells it; of those at several Hubs the first, if `name` says none."""
+        for one in self._pulse.read().watched:
+            if folded(replace(name, endpoint=name.endpoint or one.endpoint)) == folded(one):
+                return one
+        return None
+
+    def _latest(self, vitals: Vitals) -> list[Told]:
+        watched = {folded(name) for name in vitals.watched}
+        newest = self._ledger.latest(most=_LOOKED_AT)
+        return [one for one in newest if folded(one.alert.name) in watched][:_LATEST]
+
+
+def message(title: str, said: str) -> Rendered:
+    """A page that says why there is no other."""
+    return _render("message.html.j2", title=title, said=said, refresh=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Rows `first` (from 0) to `last` (not included) of `total`, which are page `number` of `pages`."""
+
+    first: int
+    last: int
+    total: int
+    number: int
+    pages: int
+
+    @classmethod
+    def of(cls, number: int, total: int) -> _Window:
+        pages = max(1, -(-total // _ROWS))
+        number = min(max(number, 1), pages)
+        first = (number - 1) * _ROWS
+        return cls(first, min(first + _ROWS, total), total, number, pages)
+
+
+def _render(template: str, **shown: object) -> Rendered:
+    page = _environment().get_template(template).render(style=_style(), **shown)
+    # Whatever a name holds: what is sent is UTF-8
+    return Rendered(encodable(page.rstrip("\n")) + "\n", _policy())
+
+
+@cache
+def _policy() -> str:
+    """Nothing is loaded and nothing runs. The hash is that of the style element's text."""
+    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; {_AROUND}"
+
+
+def _policy_in(report: str) -> str:
+    """The policy that the page names for itself, before it shows any text of a repository."""
+    named = _META.search(report, 0, 2000)
+    policy = html.unescape(named[1]) if named else "default-src 'none'"
+    return f"{policy}; {_AROUND}"
+
+
+_META = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
+_AROUND = "base-uri 'none'; frame-ancestors 'none'"
+
+
+@cache
+def _style() -> str:
+    """That of the HTML report, and what only these pages have."""
+    report = resources.files("hubaudit.report.html").joinpath("templates", "style.css")
+    return report.read_text(encoding="utf-8") + _part("style.css")
+
+
+def _part(name: str) -> str:
+    return resources.files("hubaudit.watch").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    return Environment(
+        loader=FunctionLoader(_part),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _shown(value: object) -> object:
+    """What a template puts out: text made visible. What is HTML stays, and only templates make that."""
+    return value if hasattr(value, "__html__") else visible(str(value))

@@ -1,0 +1,60 @@
+"""What the loop that polls tells of itself, for the status page and the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hubaudit.model import Severity
+from hubaudit.watch.alert import Name
+from hubaudit.watch.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class SinkCounters:
+    """Deliveries of one sink since the start; `pending` are those that wait now.
+
+    `error` is why the last try failed, None if it did not; it may name an address and is shown nowhere.
+    """
+
+    delivered: int = 0
+    failed: int = 0
+    pending: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """Counted since the start. Times are in seconds since 1970, None for never; spans in seconds.
+
+    `every` is the pause between rounds. `alive_at` is when the loop last came to the end of anything: a
+    look at one repository, a round, a slice of its sleep.
+    """
+
+    watched: tuple[Name, ...]
+    every: float
+    rounds: int = 0
+    looks: int = 0
+    changes: Mapping[tuple[Kind, Severity], int] = field(default_factory=dict)
+    hub_requests: int = 0
+    last_round_at: float | None = None
+    last_round_seconds: float | None = None
+    alive_at: float | None = None
+    sinks: Mapping[str, SinkCounters] = field(default_factory=dict)
+
+
+class Pulse(Protocol):
+    def read(self) -> Vitals:
+        """As it is now. Called by the server's threads; never blocks for long."""
+        ...
+
+
+# A look may download gigabytes, and a rate limit of the Hub lasts five minutes.
+_PATIENCE = 900.0
+
+
+def is_late(vitals: Vitals, started: float, now: float) -> bool:
+    """Whether the loop has been silent for longer than two pauses and a very long look take."""
+    signs = [one for one in (vitals.last_round_at, vitals.alive_at) if one is not None]
+    return now - max(started, *signs) > 2 * vitals.every + _PATIENCE
