@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from hubaudit.notify import lines, webhook
+from hubaudit.notify import apprise, command, email, lines, webhook
 from hubaudit.notify.notifier import DeliveryFailed, Notifier
 
 __all__ = ["NOTIFIERS", "DeliveryFailed", "Notifier"]
@@ -16,4 +16,7 @@ NOTIFIERS: dict[str, Callable[[str, Mapping[str, str]], tuple[Notifier, ...]]] =
     "https": lambda rest, environ: (webhook.from_url(f"https:{rest}", environ),),
     "http": lambda rest, environ: (webhook.from_url(f"http:{rest}", environ),),
     "webhook": webhook.from_spec,
+    "mailto": email.from_spec,
+    "command": command.from_spec,
+    "apprise": apprise.from_spec,
 }

@@ -307,17 +307,19 @@ class _Courier:
     def _failed(self, failed: DeliveryFailed) -> None:
         now = self._clock()
         tried = self._take(())
-        pause = _pause(max(one.attempts for one in tried))
-        if failed.retry_after is not None:
-            pause = min(max(failed.retry_after, FIRST_PAUSE), LONGEST_ASKED)
-        self._failing.update(one.id for one in tried)
+        attempts = max(one.attempts for one in tried)
         if not failed.is_final:
+            attempts = min(attempts, self._in_a_row)  # a sink that takes others is asked again soon
             self._was_in_trouble = True
             self._in_a_row += 1
+        pause = _pause(attempts)
+        if failed.retry_after is not None:
+            pause = min(max(failed.retry_after, FIRST_PAUSE), LONGEST_ASKED)
         if self._digest is not None or failed.retry_after is not None:
             self._not_before = now + pause
         elif self._in_a_row >= _RESTS_AFTER and not failed.is_final:
             self._not_before = now + _pause(self._in_a_row - _RESTS_AFTER)
+        self._failing.update(one.id for one in tried)
         self.counted = replace(self.counted, failed=self.counted.failed + 1)
         self._note(str(failed))
         self._outbox.postpone(
