@@ -178,6 +178,18 @@ def test_rich_and_typer_stay_at_the_edge(path: Path) -> None:
             assert name.startswith(("hubaudit.cli", "hubaudit.report.terminal")), imported
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_the_server_needs_the_extra_for_it(path: Path) -> None:
+    for imported, _ in imports_of(path):
+        top = imported.partition(".")[0]
+        if top in {"starlette", "uvicorn"}:
+            assert name_of(path) == "hubaudit.watch.server", imported
+        if top == "prometheus_client":
+            assert name_of(path) == "hubaudit.watch.metrics", imported
+        if imported.startswith("hubaudit.watch.metrics"):
+            assert name_of(path) == "hubaudit.watch.server", imported
+
+
 BROAD = re.compile(r"except (\(?.*\b)?(Exception|BaseException)\b|except:")
 
 

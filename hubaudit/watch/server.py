@@ -251,7 +251,10 @@ def _as_host(host: str) -> tuple[str, ...]:
 
 
 class _Headers:
-    """Puts on every answer what keeps a browser from doing more with it than showing it."""
+    """Puts on every answer what keeps a browser from doing more with it than showing it.
+
+    Refuses long heads, which h11 bounds only where they come in more than one read.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -265,7 +268,15 @@ class _Headers:
                 headers.extend(one for one in (*_HEADERS, policy) if one[0] not in there)
             await send(message)
 
-        await self._app(scope, receive, sending)
+        if scope["type"] == "http" and _head_bytes(scope) > _HEAD_BYTES:
+            await _plain(431, "The head of the request is too long.")(scope, receive, sending)
+        else:
+            await self._app(scope, receive, sending)
+
+
+def _head_bytes(scope: Scope) -> int:
+    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    return len(scope["raw_path"]) + len(scope["query_string"]) + fields
 
 
 class _Hosts:

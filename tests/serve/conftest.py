@@ -19,7 +19,6 @@ from hubaudit.watch.listen import Address
 from hubaudit.watch.page import Pages
 from hubaudit.watch.pulse import SinkCounters, Vitals
 from hubaudit.watch.receive import Busy, Gate, Hook
-from hubaudit.watch.server import Server, app_of, own_hosts
 from hubaudit.watch.state import Presence, State
 
 HUB = "https://huggingface.co"
@@ -187,6 +186,9 @@ Serve = Callable[..., Served]
 @pytest.fixture
 def serve(world: World) -> Iterator[Serve]:
     """Starts servers over the world, as many as the test wants."""
+    pytest.importorskip("uvicorn", reason="the extra `server` is not installed")
+    from hubaudit.watch.server import Server, app_of, own_hosts
+
     running: list[Server] = []
 
     def start(
