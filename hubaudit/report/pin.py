@@ -58,6 +58,8 @@ def page_url(repo: RepoRef, path: str = "") -> str | None:
     """The Hub's page of the commit, or of one of its files; None if it is not on a Hub."""
     if not _is_plain(repo) or repo.endpoint is None or repo.repo_type == "local":
         return None
+    if not {".", ".."}.isdisjoint(path.split("/")):  # browsers walk up: that is a page of another's
+        path = ""
     view = f"blob/{repo.commit_hash}/{quote(path)}" if path else f"tree/{repo.commit_hash}"
     return f"{repo.endpoint}/{_FOLDER[repo.repo_type]}{repo.repo_id}/{view}"
 

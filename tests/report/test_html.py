@@ -399,3 +399,10 @@ def test_jinja2_is_loaded_only_where_html_is_written() -> None:
         check=False,
     )
     assert (done.stdout, done.stderr) == ("False True\n", "")
+
+
+@pytest.mark.parametrize("path", ["../../../../evil/model/x.bin", "a/./../b", ".."])
+def test_a_path_that_walks_up_is_no_link_to_another_page(path: str) -> None:
+    report = replace(samples.malicious(), files=(samples.file(path),), findings=())
+    links = set(re.findall(r'href="(https://huggingface[^"]*)"', html.render(report)))
+    assert links == {f"https://huggingface.co/evil/model/tree/{samples.COMMIT}"}

@@ -12,8 +12,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
-from hubaudit.model import LoadRole, RepoReport
+from hubaudit.model import HubScan, LoadRole, RepoReport, ScannerVerdict
 from hubaudit.report import html
+from hubaudit.report.escape import no_command
 from tests.report import samples
 from tests.report.browser.conftest import Site, resize, show
 from tests.report.test_formats import TRICKS, tricky
@@ -105,7 +106,7 @@ def test_a_hostile_name_shows_as_text_and_runs_nothing(
     shown = browser.find_element(By.ID, "r1-files-table").text
     first_word = trick.split()[0].encode("ascii", "ignore").decode().replace("##", "#\\x23")
     if first_word.isprintable():
-        assert first_word in shown
+        assert (no_command(first_word) if trick.startswith("::") else first_word) in shown
     assert messages(browser) == []
     assert not browser.find_elements(By.CSS_SELECTOR, "img, main script, iframe, [onerror]")
 
@@ -159,6 +160,26 @@ def test_a_table_is_sorted_by_the_keyboard_and_says_so(browser: Chrome, site: Si
     assert size.get_attribute("aria-sort") is None
 
 
+def test_a_narrow_page_is_sorted_by_the_keyboard_too(browser: Chrome, site: Site) -> None:
+    resize(browser, 320)
+    files = tuple(samples.file(name, size=n) for name, n in (("b", 9), ("a", 1_000), ("c", 20)))
+    browser.get(site.put(html.render(replace(samples.ordinary(), files=files))))
+    table = "r1-files-table"
+    buttons = browser.find_elements(By.CSS_SELECTOR, f"#{table} thead button")
+    assert len(buttons) == 6
+    assert all(button.is_displayed() for button in buttons)
+    size = head(browser, table, "Size")
+    size.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+    assert rows(browser, table) == ["b", "c", "a"]
+    assert size.get_attribute("aria-sort") == "ascending"
+
+
+def test_a_narrow_table_of_one_row_has_nothing_to_sort(browser: Chrome, site: Site) -> None:
+    resize(browser, 320)
+    browser.get(site.put(PAGES["local"]))
+    assert not browser.find_element(By.CSS_SELECTOR, "#r1-files-table thead").is_displayed()
+
+
 def test_findings_sort_by_severity_and_not_by_its_letters(browser: Chrome, site: Site) -> None:
     browser.get(site.put(PAGES["malicious"]))
     button = head(browser, "r1-findings", "Severity").find_element(By.TAG_NAME, "button")
@@ -206,7 +227,7 @@ def test_without_script_all_is_there_but_what_needs_it(without_script: Chrome, s
 
 
 @every_page
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("width", [320, 1600])
 def test_the_page_never_scrolls_sideways(
     browser: Chrome, site: Site, page: str, width: int
 ) -> None:
@@ -250,6 +271,16 @@ def test_print_shows_what_is_folded_and_no_controls(browser: Chrome, site: Site)
     assert not browser.find_element(By.CSS_SELECTOR, ".tools").is_displayed()
     paper = "return getComputedStyle(document.body).color"
     assert browser.execute_script(paper) == "rgb(28, 33, 39)"
+
+
+def test_print_lists_the_scanners_of_the_hub_where_they_object(browser: Chrome, site: Site) -> None:
+    report = samples.malicious()
+    calm = HubScan("safe", (ScannerVerdict("avScan", "safe"),))
+    files = (*report.files, replace(samples.file("calm.bin"), hub_scan=calm))
+    browser.get(site.put(html.render(replace(report, files=files))))
+    show(browser, "light", media="print")
+    seen = "return [...document.querySelectorAll('.hub ul')].map((one) => one.checkVisibility())"
+    assert browser.execute_script(seen) == [True, False]
 
 
 def test_every_control_is_reached_by_the_keyboard_and_shows_it(browser: Chrome, site: Site) -> None:

@@ -24,6 +24,7 @@
 
   for (const table of all("table[data-sortable]")) {
     if (table.tBodies[0].rows.length < 2) continue;
+    table.classList.add("sortable");
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       const button = document.createElement("button");
       const arrow = document.createElement("span");
