@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Condition, Event, Lock, Thread
 
 from hubaudit.errors import HubauditError, ReportUnusable
@@ -14,6 +14,7 @@ from hubaudit.notify.outbox import LEASE, MOST_BYTES, Outbox, Pending
 from hubaudit.notify.payload import message_key
 from hubaudit.report.escape import visible
 from hubaudit.watch.alert import Alert, loads
+from hubaudit.watch.pulse import SinkCounters
 
 FIRST_PAUSE = 1.0  # seconds; doubled with each attempt
 LONGEST_PAUSE = 300.0
@@ -28,21 +29,6 @@ _TO_STOP = 0.5  # seconds, twice: before and after the sinks are closed
 _MOST_OF_AN_ERROR = 300  # characters
 
 Warn = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class SinkCounters:
-    """Since the start: `delivered` alerts, `failed` messages. `pending` are alerts, now.
-
-    `error` is what went wrong last, None once all that failed is delivered; `since` when that began, in
-    seconds since 1970.
-    """
-
-    delivered: int = 0
-    failed: int = 0
-    pending: int = 0
-    error: str | None = None
-    since: float | None = None
 
 
 def ignore(_text: str) -> None:
@@ -116,7 +102,7 @@ class Deliverer:
         self._join(_TO_STOP)
 
     def counters(self) -> Mapping[str, SinkCounters]:
-        """By the names of the sinks."""
+        """By the names of the sinks. An error stays until all that failed is delivered."""
         return {
             one.name: replace(one.counted, pending=self._outbox.pending(one.name))
             for one in self._couriers
@@ -301,7 +287,7 @@ class _Courier:
         self.counted = replace(self.counted, delivered=self.counted.delivered + len(ids))
         self._failing.difference_update(ids)
         if self.counted.error is not None and not self._failing:
-            self.counted = replace(self.counted, error=None, since=None)
+            self.counted = replace(self.counted, error=None)
             self._warn(f"alerts reach {self.name} again")
 
     def _failed(self, failed: DeliveryFailed) -> None:
@@ -320,7 +306,7 @@ class _Courier:
         elif self._in_a_row >= _RESTS_AFTER and not failed.is_final:
             self._not_before = now + _pause(self._in_a_row - _RESTS_AFTER)
         self._failing.update(one.id for one in tried)
-        self.counted = replace(self.counted, failed=self.counted.failed + 1)
+        self.counted = replace(self.counted, failed=self.counted.failed + len(tried))
         self._note(str(failed))
         self._outbox.postpone(
             self.name, [one.id for one in tried], now + pause, _short(str(failed))
@@ -329,8 +315,7 @@ class _Courier:
     def _note(self, said: str) -> None:
         """The last error, of which `warn` hears only if it is the first."""
         is_first = self.counted.error is None
-        since = self._clock() if is_first else self.counted.since
-        self.counted = replace(self.counted, error=_short(said), since=since)
+        self.counted = replace(self.counted, error=_short(said))
         if is_first:
             self._warn(f"alerts do not reach {self.name}: {_short(said)}; they are sent again")
 
