@@ -22,7 +22,7 @@ from hubaudit.report import REPORTS, Page
 from hubaudit.report.escape import encodable, visible
 from hubaudit.report.stored import read_reports
 from hubaudit.watch.alert import Name
-from hubaudit.watch.ledger import Ledger, Told
+from hubaudit.watch.ledger import Ledger, Origin, Told
 from hubaudit.watch.overview import audit_of, audited, folded, standing, standings
 from hubaudit.watch.page_rows import (
     address,
@@ -30,6 +30,7 @@ from hubaudit.watch.page_rows import (
     needs_attention,
     order,
     row_of,
+    span,
     step_of,
     time_of,
 )
@@ -118,6 +119,7 @@ class Pages:
             urgent=urgent,
             several_hubs=len({one.name.endpoint for one in everything}) > 1,
             last_round=None if vitals.last_round_at is None else time_of(vitals.last_round_at),
+            every=span(vitals.every),
             silent=is_late(vitals, self._started, now),
             now=time_of(now),
             refresh=REFRESH if asked.refresh else None,
@@ -139,6 +141,7 @@ class Pages:
             row=row_of(one, known),
             steps=steps,
             older=address(watched, before=older) if older is not None else None,
+            origins=_ORIGINS,
             begins_later=before is not None,
             now=time_of(self._clock()),
             refresh=None,
@@ -203,18 +206,23 @@ def _render(template: str, **shown: object) -> Rendered:
 def _policy() -> str:
     """Nothing is loaded and nothing runs. The hash is that of the style element's text."""
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; {_AROUND}"
+    style = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:"
+    return f"{style}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
 def _policy_in(report: str) -> str:
     """The policy that the page names for itself, before it shows any text of a repository."""
     named = _META.search(report, 0, 2000)
-    policy = html.unescape(named[1]) if named else "default-src 'none'"
-    return f"{policy}; {_AROUND}"
+    policy = html.unescape(named[1]) if named else "default-src 'none'; base-uri 'none'"
+    return f"{policy}; frame-ancestors 'none'"
 
 
 _META = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
-_AROUND = "base-uri 'none'; frame-ancestors 'none'"
+_ORIGINS = {
+    Origin.APPROVED.value: "approved",
+    Origin.LISTED.value: "named by the list",
+    Origin.FIRST_SEEN.value: "as it was first seen, approved by nobody",
+}
 
 
 @cache

@@ -26,10 +26,15 @@ Audited = Collection[tuple[str, str, str]]  # of `overview.audited`
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """`iso` is for machines, `text` for readers; both in UTC."""
+    """`iso` is for machines, `text` for readers; both in UTC and to the second."""
 
     iso: str
     text: str
+
+    @property
+    def minute(self) -> str:
+        """The text without the seconds."""
+        return f"{self.text[:16]} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Row:
     approved_at: Time | None
     current: Commit | None
     looked: Time | None
-    open: str
+    open: int
     worst: Severity | None
     trouble: str
     since: Time | None
@@ -118,7 +123,6 @@ def order(one: Standing) -> tuple[int, int, str, str]:
 def row_of(one: Standing, audited: Audited = ()) -> Row:
     seen, approval = one.seen, one.approval
     commit = partial(commit_of, one.name, audited=audited)
-    alerts = sum(one.open_alerts.values())
     return Row(
         name=cut(str(one.name)),
         href=address(one.name),
@@ -131,7 +135,7 @@ def row_of(one: Standing, audited: Audited = ()) -> Row:
         approved_at=time_of(approval.at) if approval else None,
         current=commit(seen.commit) if seen else None,
         looked=time_of(seen.looked) if seen else None,
-        open=count(alerts, "open alert") if alerts else "",
+        open=sum(one.open_alerts.values()),
         worst=one.worst,
         trouble=clip(one.trouble.said) if one.trouble else "",
         since=time_of(one.trouble.since) if one.trouble else None,
@@ -210,6 +214,14 @@ def address(
     given = {key: value for key, value in asked.items() if value not in ("", None)}
     query = urlencode(given, errors="backslashreplace")
     return f"/{quote(path, errors='backslashreplace')}?{query}"
+
+
+def span(seconds: float) -> str:
+    """In the largest unit of which there are two: "90 s", "15 min", "24 h"."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def time_of(seconds: float) -> Time:

@@ -13,9 +13,10 @@ from hubaudit.watch.kinds import Kind
 
 @dataclass(frozen=True, slots=True)
 class SinkCounters:
-    """Deliveries of one sink since the start; `pending` are those that wait now.
+    """Of one sink since the start: `delivered` alerts, `failed` messages; `pending` are alerts, now.
 
-    `error` is why the last try failed, None if it did not; it may name an address and is shown nowhere.
+    `error` is what went wrong last, None once all that failed is delivered. It may name an address, so
+    that no page shows it.
     """
 
     delivered: int = 0
