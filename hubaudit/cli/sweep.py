@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,32 +158,30 @@ def _run(order: Order, settled: Settled) -> int:
         return summary.code
 
 
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who does the work, `at_once` targets of it, and until when."""
+
+    work: Callable[[Entry, How], Answer]
+    at_once: int
+    may_go_on: Callable[[], bool]
+
+
 def _sweep(
     order: Order, tasks: Sequence[Task], recorder: Recorder, hub: HubClient, heard: _Heard
 ) -> Swept:
     from concurrent.futures import ThreadPoolExecutor
 
-    from hubaudit.cli.sweepshow import shown, warnings_of
-    from hubaudit.sweeping.record import StoreDesk
+    from hubaudit.cli.sweepshow import shown
     from hubaudit.sweeping.run import Sweep
-    from hubaudit.sweeping.work import perform
-
-    desk = StoreDesk(recorder.store)
-
-    def here(entry: Entry, how: How) -> Answer:
-        return perform(hub, entry.target, how, desk, warnings_of(entry.target.repo_id))
 
     with ExitStack() as stack:
-        work: Callable[[Entry, How], Answer] = here
-        at_once = order.jobs
-        if order.executor != "threads":
-            work, at_once = _elsewhere(order, recorder, hub, desk, stack)
         show = stack.enter_context(shown(len(tasks), quiet=order.quiet))
         heard.listener = show.hears
-        pool = ThreadPoolExecutor(at_once, "sweep")
+        crew = _crew(order, recorder, hub, heard, stack)
+        pool = ThreadPoolExecutor(crew.at_once, "sweep")
         try:
-            may_go_on = partial(_has_requests, hub)
-            swept = Sweep(recorder, pool, work, at_once, show, may_go_on).run(tasks)
+            swept = Sweep(recorder, pool, crew.work, crew.at_once, show, crew.may_go_on).run(tasks)
         except BaseException:
             # who waits for a limit is woken, who reads is not waited for: the process ends
             hub.stop()
@@ -194,10 +191,32 @@ def _sweep(
         return swept
 
 
+def _crew(
+    order: Order, recorder: Recorder, hub: HubClient, heard: _Heard, stack: ExitStack
+) -> Crew:
+    from hubaudit.cli.sweepshow import warnings_of
+    from hubaudit.sweeping.record import StoreDesk
+    from hubaudit.sweeping.work import perform
+
+    desk = StoreDesk(recorder.store)
+    if order.executor != "threads":
+        return _elsewhere(order, recorder, hub, desk, heard, stack)
+
+    def here(entry: Entry, how: How) -> Answer:
+        return perform(hub, entry.target, how, desk, warnings_of(entry.target.repo_id))
+
+    return Crew(here, order.jobs, lambda: not hub.budget.is_spent)
+
+
 def _elsewhere(
-    order: Order, recorder: Recorder, hub: HubClient, desk: StoreDesk, stack: ExitStack
-) -> tuple[Callable[[Entry, How], Answer], int]:
-    """What sends the work to a cluster, and how much at once."""
+    order: Order,
+    recorder: Recorder,
+    hub: HubClient,
+    desk: StoreDesk,
+    heard: _Heard,
+    stack: ExitStack,
+) -> Crew:
+    """What sends the work to a cluster."""
     from hubaudit.sweeping.cluster import Cluster, connected
 
     if order.executor.partition(":")[0] != "dask":
@@ -208,14 +227,11 @@ def _elsewhere(
         raise UsageError(
             "--max-requests counts on this machine only", hint="leave it out, or use threads"
         )
-    executor, at_once = stack.enter_context(
-        connected(order.executor, order.jobs, insecure=order.insecure_cluster)
+    workers = stack.enter_context(
+        connected(order.executor, order.jobs, heard, insecure=order.insecure_cluster)
     )
-    return Cluster(executor, hub, recorder, desk).work, at_once
-
-
-def _has_requests(hub: HubClient) -> bool:
-    return not hub.budget.is_spent
+    work = Cluster(workers, hub, recorder, desk).work
+    return Crew(work, workers.at_once, lambda: not workers.is_lost)
 
 
 class _Heard:

@@ -7,9 +7,10 @@ user has said that it need not be. The token is never sent; workers use their ow
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,8 +18,8 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-from hubaudit.errors import UsageError
-from hubaudit.events import ignore
+from hubaudit.errors import ClusterLost, UsageError
+from hubaudit.events import Listener, Waiting, Warned, ignore
 from hubaudit.hub.budget import Budget
 from hubaudit.hub.client import HubClient
 from hubaudit.lists import Entry, name_of
@@ -32,6 +33,10 @@ from hubaudit.sweeping.work import Answer, Failed, How, Unchanged, perform
 _NEEDED = "pip install 'hubaudit[cluster]'"
 # Pieces of evidence that a worker keeps for forks that follow; some KiB each.
 _KEPT = 2000
+# Seconds without a worker until one is not waited for any more: a nanny needs 2 to start one anew, a
+# machine that boots less than a minute.
+_PATIENCE = 60.0
+_LOOK = 2.0  # seconds between looks at whether there are workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +113,63 @@ class _WorkerDesk:
                 _SHELF.popitem(last=False)
 
 
+@dataclass(slots=True)
+class Workers:
+    """The workers of a cluster, `at_once` of whose targets may be open."""
+
+    client: Any
+    executor: Executor
+    at_once: int
+    listener: Listener
+    is_lost: bool = False
+    _missed: float | None = None  # since when there is none
+    _lock: Lock = field(default_factory=Lock)
+
+    def ask(self, sent: Sent) -> Returned:
+        """What a worker returns or raises. Raises ClusterLost where none is left to do it."""
+        self._check_scheduler()
+        try:
+            future = self.executor.submit(at_worker, sent)
+            while True:
+                try:
+                    return future.result(_LOOK)
+                except TimeoutError:
+                    if future.done():
+                        raise
+                self._check_workers()
+        except CancelledError:
+            raise self._lost("the scheduler went away") from None
+
+    def _check_scheduler(self) -> None:
+        if self.is_lost or self.client.status != "running":
+            raise self._lost("the scheduler went away")
+
+    def _check_workers(self) -> None:
+        """One thread looks for all of them."""
+        with self._lock:
+            self._check_scheduler()
+            now = time.monotonic()
+            if self.client.nthreads():
+                self._missed = None
+            elif self._missed is None:
+                self._missed = now
+                self.listener(Waiting(_PATIENCE, "the cluster has no worker any more"))
+            elif now - self._missed > _PATIENCE:
+                raise self._lost(f"there was no worker for {_PATIENCE:.0f} seconds")
+
+    def _lost(self, why: str) -> ClusterLost:
+        was_lost, self.is_lost = self.is_lost, True
+        error = ClusterLost(f"the cluster is lost: {why}", hint="go on with --resume")
+        if not was_lost:
+            self.listener(Warned(str(error)))
+        return error
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """Work on a cluster. What a worker finds goes into the store, and what is known stays here."""
 
-    executor: Executor
+    workers: Workers
     hub: HubClient
     recorder: Recorder
     desk: StoreDesk
@@ -120,7 +177,7 @@ class Cluster:
     def work(self, entry: Entry, how: How) -> Answer:
         """The answer for one target. What is known but judged by other rules is judged here, unread."""
         sent = Sent(self.hub.endpoint, entry, how, self._known(entry), how.judged_by)
-        returned = self.executor.submit(at_worker, sent).result()
+        returned = self.workers.ask(sent)
         for key, value in returned.evidence.items():
             self.recorder.store.put_evidence(key, value)
         answer = returned.answer
@@ -144,10 +201,11 @@ class Cluster:
 
 
 @contextmanager
-def connected(spec: str, workers: int, *, insecure: bool) -> Iterator[tuple[Executor, int]]:
-    """An executor for `dask` or `dask:ADDRESS`, and how many targets it takes at once.
+def connected(spec: str, workers: int, listener: Listener, *, insecure: bool) -> Iterator[Workers]:
+    """The workers of `dask` or `dask:ADDRESS`, as many as are there by now.
 
-    Raises UsageError for an address without TLS, unless `insecure`, and where Dask is not installed.
+    Raises UsageError for an address without TLS, unless `insecure`, for a cluster that cannot be reached
+    or has no worker, and where Dask is not installed.
     """
     address = spec.partition(":")[2]
     if address and not address.startswith("tls://") and not insecure:
@@ -162,8 +220,24 @@ def connected(spec: str, workers: int, *, insecure: bool) -> Iterator[tuple[Exec
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         client = stack.enter_context(_client(distributed, address, workers, insecure, stack))
-        threads = sum(client.nthreads().values())
-        yield client.get_executor(pure=False), max(2 * threads, 2)
+        threads = sum(_threads(client, listener).values())
+        yield Workers(client, client.get_executor(pure=False), 2 * threads, listener)
+
+
+def _threads(client: Any, listener: Listener) -> Mapping[str, int]:
+    """Of each worker, as soon as there is one. Raises UsageError where none comes."""
+    until = time.monotonic() + _PATIENCE
+    if not client.nthreads():
+        listener(Waiting(_PATIENCE, "the cluster has no worker yet"))
+    while not (found := client.nthreads()):
+        if time.monotonic() > until:
+            raise UsageError(
+                f"the cluster has no worker, and none came in {_PATIENCE:.0f} seconds",
+                hint="start some: dask worker, with the scheduler's address and the certificates",
+            )
+        time.sleep(_LOOK / 10)
+    threads: Mapping[str, int] = found
+    return threads
 
 
 def _client(distributed: Any, address: str, workers: int, insecure: bool, stack: ExitStack) -> Any:

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Protocol
 
-from hubaudit.errors import RequestsSpent, StoreUnusable, UsageError
+from hubaudit.errors import ClusterLost, RequestsSpent, StoreUnusable, UsageError
 from hubaudit.lists import Entry, name_of
 from hubaudit.sweeping.record import Recorder
 from hubaudit.sweeping.results import Result
@@ -166,7 +166,7 @@ class Sweep:
         """None if the target was not reached. A defect in one audit is that target's failure."""
         try:
             return future.result()
-        except RequestsSpent:
+        except (RequestsSpent, ClusterLost):
             return None
         except StoreUnusable:
             raise
