@@ -49,6 +49,24 @@ def test_merged_shards_are_the_sweep_of_one_machine(
     assert machine.stored == one.stored
 
 
+@pytest.mark.slow
+def test_merged_shards_of_two_hundred_are_the_sweep_of_one_machine(tmp_path: Path) -> None:
+    repos = [HubRepo(f"org/many-{number}", files(number)) for number in range(200)]
+    names = "".join(f"{repo.repo_id}\n" for repo in repos)
+    with StandInHub(repos, page_size=1000) as hub:
+        stores = []
+        for number in range(1, 5):
+            part = Machine(hub, tmp_path / f"part-{number}")
+            assert part.sweep(part.write(names), "--shard", f"{number}/4").code == 0
+            stores.append(str(part.home / "store.sqlite3"))
+        merged, one = Machine(hub, tmp_path / "merged"), Machine(hub, tmp_path / "one")
+        merged.home.mkdir()
+        ran = merged("merge", *stores, "--format", "json")
+        whole = one.sweep(one.write(names))
+    assert len(merged.reports) == 200
+    assert (ran.out, merged.reports, merged.stored) == (whole.out, one.reports, one.stored)
+
+
 def test_a_missing_shard_is_told_and_no_sweep_is_complete_without_it(
     machine: Machine, hub: StandInHub, tmp_path: Path
 ) -> None:
