@@ -13,6 +13,7 @@ import typer
 
 from hubaudit import __version__
 from hubaudit.cli import console
+from hubaudit.cli.approve import approve
 from hubaudit.cli.arguments import valued_options, with_command
 from hubaudit.cli.audit import audit
 from hubaudit.cli.completion import Commands, complete, is_asked
@@ -28,6 +29,7 @@ from hubaudit.cli.report import report
 from hubaudit.cli.rules import rules
 from hubaudit.cli.scan import scan
 from hubaudit.cli.sweep import sweep
+from hubaudit.cli.watch import watch
 from hubaudit.errors import UsageError
 
 _EXIT_CODES = (
@@ -41,6 +43,11 @@ _DIFF_CODES = f"{_EXIT_CODES} 4 if something changed that is more than a README,
 _SWEEP_CODES = (
     "Exit codes: the worst of all targets, 1 FAIL, then 2 undecided, 3 INCOMPLETE or not reached, "
     "4 at another commit than in the sweep before, 0; 130 interrupted."
+)
+
+_WATCH_CODES = (
+    "Exit codes with --once: the worst of all repositories, 1 FAIL, then 2 not looked at or not delivered, "
+    "3 INCOMPLETE, 4 not as approved, 0. Otherwise 0 after SIGTERM, 130 after Ctrl-C, 2 after an error."
 )
 
 
@@ -68,6 +75,10 @@ app.command(epilog=_example("hubaudit diff org/model@COMMIT", _DIFF_CODES))(diff
 app.command(epilog=_example("hubaudit sweep approved.txt -o sweep.html", _SWEEP_CODES))(sweep)
 app.command(epilog=_example("hubaudit merge shard-1.sqlite3 shard-2.sqlite3", _SWEEP_CODES))(merge)
 app.command(epilog=_example("hubaudit history org/model"))(history)
+app.command(
+    epilog=_example("hubaudit watch approved.txt --notify mailto:sec@example.org", _WATCH_CODES)
+)(watch)
+app.command(epilog=_example("hubaudit approve org/model@COMMIT --list approved.txt"))(approve)
 app.command(epilog=_example("hubaudit pins --resolve src configs"))(pins)
 app.command(epilog=_example("hubaudit demo"))(demo)
 

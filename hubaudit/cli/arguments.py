@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hubaudit.cli import names
-from hubaudit.errors import UsageError
 
 _ABOUT_US = frozenset({"-h", "--help", "--version", "--install-completion", "--show-completion"})
 
@@ -14,18 +13,12 @@ _ABOUT_US = frozenset({"-h", "--help", "--version", "--install-completion", "--s
 def with_command(arguments: Sequence[str], valued: frozenset[str]) -> list[str]:
     """`arguments` with the command in front, `audit` if none is named.
 
-    `valued` are the options that take the argument after them. Raises UsageError for the name of a
-    command that is still to come.
+    `valued` are the options that take the argument after them.
     """
     first = next(_positionals(arguments, valued), None)
     if first is None:
         return list(arguments) if _asks_about_us(arguments) else ["audit", *arguments]
     name = arguments[first]
-    if name in names.RESERVED:
-        raise UsageError(
-            f"the command {name} is not in this version",
-            hint=f"to audit a repository of that name: hubaudit audit {name}",
-        )
     if name not in names.COMMANDS or "--" in arguments[:first]:
         return ["audit", *arguments]
     return [name, *arguments[:first], *arguments[first + 1 :]]

@@ -13,8 +13,8 @@ COMMANDS = (
     "sweep",
     "merge",
     "history",
+    "watch",
+    "approve",
     "pins",
     "demo",
 )
-# Commands of versions to come. They are kept free now, since `hubaudit NAME` is also a repository.
-RESERVED = ("watch",)

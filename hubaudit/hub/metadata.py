@@ -15,8 +15,8 @@ from hubaudit.model import RepoType
 RefKind = Literal["branch", "tag", "convert", "pull-request"]
 
 # What is asked for in one request. `_id` and `id` come unasked. Spaces have no `gated`, and the Hub answers
-# 400 to a word that it does not know (`ExpandSpaceProperty_T` of huggingface_hub 2.4). Of a model the scanners'
-# word can be had at once, but not beside a choice of properties.
+# 400 to a word that it does not know (`ExpandSpaceProperty_T` of huggingface_hub 2.4). Of a model the word of
+# the scanners can be had at once, but not beside a choice of properties.
 _EXPAND = ("sha", "private", "disabled", "cardData", "tags")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _OBJECT_ID = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -70,8 +70,11 @@ class History:
 
 def expand(repo_type: RepoType) -> str:
     """The query that asks for what `read_info` reads."""
-    if repo_type == "model":
-        return "securityStatus=true"
+    return "securityStatus=true" if repo_type == "model" else listed(repo_type)
+
+
+def listed(repo_type: RepoType) -> str:
+    """The same for lists of repositories, in which scanners have no word."""
     keys = _EXPAND if repo_type == "space" else (*_EXPAND, "gated")
     return "&".join(f"expand={key}" for key in keys)
 

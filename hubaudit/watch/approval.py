@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
+from hubaudit.events import Listener
+from hubaudit.hub.client import HubClient
+from hubaudit.model import Target
+from hubaudit.store import Store
+from hubaudit.sweeping.work import How
 from hubaudit.watch.alert import Alert, Name, closed, instant
 from hubaudit.watch.changes import Change, changes, is_drift
+from hubaudit.watch.glance import Asks, glance
 from hubaudit.watch.ledger import Ledger, Origin, Seen
 from hubaudit.watch.state import Presence, State
+from hubaudit.watch.steps import Auditor, finished
 
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT = 12  # characters of a commit hash in a sentence
+
+
+def state_to_approve(
+    hub: HubClient,
+    store: Store,
+    target: Target,
+    how: How,
+    listener: Listener,
+    clock: Callable[[], float],
+) -> tuple[Name, State]:
+    """What is watched if the target is, and its state at the target's commit, by default that of now.
+
+    A full commit hash is a commit of the default branch. Raises a HubError.
+    """
+    revision = target.revision or ""
+    commit = revision if _COMMIT.fullmatch(revision) else None
+    name = Name(
+        hub.endpoint, target.repo_type, target.repo_id, "" if commit is not None else revision
+    )
+    pinned = hub.pin(target)  # raises for what is missing, renamed, or no revision
+    now = glance(hub, name, Asks())
+    now = replace(now, state=replace(now.state, commit=pinned.commit_hash))
+    assert pinned.commit_hash is not None
+    auditor = Auditor(hub, store, name, how, listener, clock)
+    content = auditor.content(pinned.commit_hash, None)
+    return name, finished(auditor, now, None, content)
 
 
 def approve(ledger: Ledger, name: Name, state: State, origin: Origin) -> tuple[Alert, ...]:

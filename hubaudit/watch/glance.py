@@ -85,9 +85,11 @@ def leads_to(ref: Ref, revision: str) -> bool:
 
 
 def _standing(hub: HubClient, name: Name, had: RepoInfo | None) -> Glance:
-    if had is not None and had.commit_hash is not None:
-        state = standing_by(name.repo_id, name.repo_type, had)
-        return Glance(state, None, {"info": _info_text(state)})
+    if had is not None:
+        # a list may say less than the repository itself, which is asked where the list says something new
+        said = standing_by(name.repo_id, name.repo_type, had)
+        state = State(name.repo_id, name.repo_type, Presence.PRESENT, had.commit_hash)
+        return Glance(state, None, {"listed": _info_text(said)})
     try:
         state, info = standing(hub, name.repo_id, name.repo_type, name.revision or None)
     except RevisionMissing:  # of the repository there is still to be told

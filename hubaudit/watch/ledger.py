@@ -131,6 +131,11 @@ class Ledger:
         """The newest first, of all repositories."""
         return tuple(map(_told, self.store.rows(f"{_TOLD} ORDER BY id DESC LIMIT ?", (most,))))
 
+    def has_drift(self, name: Name) -> bool:
+        """Whether an alert is open."""
+        query = f"SELECT 1 FROM alerts WHERE {_SAME} AND closed IS NULL LIMIT 1"
+        return bool(self.store.rows(query, astuple(name)))
+
     def open_alerts(self, name: Name) -> tuple[Told, ...]:
         """Those that nothing closed yet, the oldest first."""
         query = f"{_TOLD} WHERE {_SAME} AND closed IS NULL ORDER BY id"
@@ -184,6 +189,15 @@ class Ledger:
         """Whether the repositories of an owner were looked at before: who is not among them is new."""
         query = "SELECT 1 FROM sources WHERE endpoint = ? AND source = ?"
         return bool(self.store.rows(query, (endpoint, source)))
+
+    def names_of(self, endpoint: str, owner: str) -> tuple[Name, ...]:
+        """What was ever watched of an owner's repositories, by their default branches."""
+        query = (
+            f"SELECT {_NAME} FROM watched WHERE endpoint = ? AND revision = '' "
+            f"AND repo_id > ? AND repo_id < ? ORDER BY {_NAME}"
+        )
+        rows = self.store.rows(query, (endpoint, f"{owner}/", f"{owner}0"))  # "0" follows "/"
+        return tuple(Name(*row) for row in rows)
 
     def put_source(self, endpoint: str, source: str) -> None:
         with self.store.writing() as database:

@@ -22,6 +22,8 @@ from hubaudit.watch.ledger import Ledger, Origin, Routes, Seen
 from hubaudit.watch.state import Presence, State
 from hubaudit.watch.steps import Auditor, finished, steps
 
+_IN_PART = "in part"  # instead of by which rules: the Hub did not give every file
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -237,8 +239,15 @@ class _Look:
         return ended(step, approved, known, changes(approved, state, moves=ways))
 
     def _is_judged(self, seen: Seen) -> bool:
-        return bool(json.loads(seen.mark).get("judged") == self._watched.how.judged_by)
+        """Whether an audit now would find the same. What the Hub did not give is asked for now and then."""
+        by = json.loads(seen.mark).get("judged")
+        return bool(by == self._watched.how.judged_by or (by == _IN_PART and not self._asks.files))
 
     def _mark(self, mark: str, answers: Mapping[str, str]) -> str:
-        known = json.loads(mark) | dict(answers) | {"judged": self._watched.how.judged_by}
+        """With what was asked for last, and when the scanners were, so that the next look knows its turn."""
+        known = json.loads(mark) | dict(answers)
+        known["judged"] = self._watched.how.judged_by if self._auditor.is_settled else _IN_PART
+        known["turn"] = "refs" if "refs" in answers or self._asks.is_of_scans_alone else "info"
+        if self._asks.files or "scanned" not in known:
+            known["scanned"] = f"{self._clock():.0f}"
         return json.dumps(known, sort_keys=True)

@@ -29,9 +29,12 @@ MOST = 25
 _TRIES = 2  # to read what the Hub did not give
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Auditor:
-    """Audits commits of one repository, and keeps the audits in the store."""
+    """Audits commits of one repository, and keeps the audits in the store.
+
+    `is_settled`: the last audit missed nothing because the Hub did not give it.
+    """
 
     hub: HubClient
     store: Store
@@ -39,6 +42,7 @@ class Auditor:
     how: How
     listener: Listener
     clock: Callable[[], float]
+    is_settled: bool = True
 
     def repo(self, commit: str) -> RepoRef:
         name = self.name
@@ -71,12 +75,12 @@ class Auditor:
                 depth=how.depth,
                 memory=memory,
             )
-            settled = is_settled(report, listing)
-            if settled:
+            self.is_settled = is_settled(report, listing)
+            if self.is_settled:
                 break
         code = exit_code(report.verdict, strict=how.policy.strict)
         key, text, now = how.key(repo), render(report), self.clock()
-        audit = StoredAudit(key, "", settled, report.verdict, code, text, now)
+        audit = StoredAudit(key, "", self.is_settled, report.verdict, code, text, now)
         self.store.put_audit(audit, listing_bytes(listing))
         return report
 

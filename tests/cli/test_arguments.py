@@ -8,8 +8,7 @@ import pytest
 
 from hubaudit import __version__
 from hubaudit.cli.arguments import with_command
-from hubaudit.cli.names import COMMANDS, RESERVED
-from hubaudit.errors import UsageError
+from hubaudit.cli.names import COMMANDS
 from tests.cli.conftest import FakePipeline, Ran, python
 from tests.report import samples
 
@@ -54,21 +53,6 @@ def test_the_first_argument_that_is_no_option_names_the_command_or_is_a_target(
     assert with_command(typed.split(), _VALUED) == meant.split()
 
 
-@pytest.mark.parametrize("name", RESERVED)
-def test_a_command_to_come_is_not_taken_for_a_repository(
-    name: str, run: Callable[..., Ran], fake: FakePipeline
-) -> None:
-    with pytest.raises(UsageError):
-        with_command([name, "x"], _VALUED)
-    ran = run(name)
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.splitlines() == [
-        f"error: the command {name} is not in this version",
-        f"hint: to audit a repository of that name: hubaudit audit {name}",
-    ]
-    assert fake.asked == []
-
-
 def test_a_repository_with_the_name_of_a_command_is_reached_by_audit(
     run: Callable[..., Ran], fake: FakePipeline
 ) -> None:
@@ -111,7 +95,6 @@ def test_help_names_every_command_and_the_short_form(run: Callable[..., Ran]) ->
     assert (ran.code, ran.err) == (0, "")
     assert all(f" {command} " in ran.out for command in COMMANDS)
     assert "hubaudit TARGET..." in ran.out
-    assert not any(f" {name} " in ran.out for name in RESERVED)
 
 
 def test_no_argument_shows_the_help_and_decides_nothing(run: Callable[..., Ran]) -> None:

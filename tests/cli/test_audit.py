@@ -300,7 +300,7 @@ def test_a_missing_repository_that_looks_like_a_command_is_told_apart(
     assert advice == f"hint: if you meant the command, it is spelled: hubaudit {command}"
 
 
-@pytest.mark.parametrize("target", ["org/model", "watch", "wattch"])
+@pytest.mark.parametrize("target", ["org/model", "gpt2", "llama"])
 def test_a_missing_repository_that_is_like_no_command_keeps_the_hint_of_the_hub_layer(
     target: str, run: Run, fake: FakePipeline
 ) -> None:
