@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -83,8 +84,8 @@ def why(error: BaseException) -> str:
     for one in chain:
         if "NameResolution" in type(one).__name__ or type(one).__name__ == "gaierror":
             return "its name cannot be resolved"
-        if isinstance(one, OSError) and one.errno and one.strerror:
-            return f"it cannot be reached: {one.strerror}"
+        if isinstance(one, OSError) and isinstance(one.errno, int) and one.errno > 0:
+            return f"it cannot be reached: {os.strerror(one.errno)}"
     return f"the connection failed ({type(error).__name__})"
 
 

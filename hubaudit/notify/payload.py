@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
 
 from hubaudit.report.json import printable
 from hubaudit.watch.alert import Alert, dumps, to_dict
@@ -22,6 +24,13 @@ def payload(alerts: Sequence[Alert]) -> bytes:
     found = {"schema": DIGEST_SCHEMA, "alerts": [to_dict(alert) for alert in alerts]}
     text = json.dumps(found, separators=(",", ":"), allow_nan=False)
     return printable(text).encode("ascii")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of what `payload` gives, as the package ships it."""
+    text = files("hubaudit.notify").joinpath("alert.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
 
 
 def line(alert: Alert) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from http.client import HTTPResponse, IncompleteRead
+from io import BufferedReader
 from typing import Any
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -212,12 +214,44 @@ class _Adapter(HTTPAdapter):
 
 def _watched(base: Any, watchdog: Watchdog) -> Any:
     class Watched(base):  # type: ignore[misc]
+        response_class = _Response
+
         def _new_conn(self) -> socket.socket:
             opened: socket.socket = super()._new_conn()
             watchdog.watch(opened)
             return opened
 
     return Watched
+
+
+class _Response(HTTPResponse):
+    """That of the library, which takes `HTTP/1.1 200` and nothing more for a whole answer."""
+
+    def begin(self) -> None:
+        head: Any = _Head(self.fp)
+        self.fp = head
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = head.fp
+        if head.last.strip(b"\r\n") or not head.last:
+            raise IncompleteRead(b"")
+
+
+class _Head:
+    """A stream of which the last line is known that was read."""
+
+    def __init__(self, fp: BufferedReader) -> None:
+        self.fp = fp
+        self.last = b""
+
+    def readline(self, most: int = -1) -> bytes:
+        self.last = self.fp.readline(most)
+        return self.last
+
+    def close(self) -> None:
+        self.fp.close()
 
 
 def _drop_body(answer: requests.Response, watchdog: Watchdog) -> None:
