@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from hubaudit.pins.configs import find_in_json, find_in_toml, find_in_yaml
+from hubaudit.pins.imports import Modules
 from hubaudit.pins.notebooks import find_in_notebook
 from hubaudit.pins.python import Exists, find_in_python
 from hubaudit.pins.reference import Form, Found, Place, Reference, State, Unparsed
 
-__all__ = ["FINDERS", "Exists", "Form", "Found", "Place", "Reference", "State", "Unparsed"]
+__all__ = [
+    "FINDERS",
+    "Exists",
+    "Form",
+    "Found",
+    "Modules",
+    "Place",
+    "Reference",
+    "State",
+    "Unparsed",
+]
 
-FINDERS: dict[str, Callable[[str, Exists], Found]] = {
+
+class Finder(Protocol):
+    """`modules`: what the file can import from beside it."""
+
+    def __call__(self, text: str, exists: Exists, modules: Modules = ..., /) -> Found: ...
+
+
+FINDERS: dict[str, Finder] = {
     ".py": find_in_python,
     ".pyw": find_in_python,
     ".ipynb": find_in_notebook,

@@ -11,6 +11,7 @@ from json import JSONDecodeError
 import yaml
 
 from hubaudit.pins.addresses import Address, has_owner, is_local_spelling, parse_address, parse_id
+from hubaudit.pins.imports import NO_MODULES, Modules
 from hubaudit.pins.jsontext import Array, Json, Leaf, Lines, Members, read_json
 from hubaudit.pins.reference import Form, Found, Place, Reference, RepoType, State, Unparsed
 from hubaudit.pins.revisions import judge_revision
@@ -68,7 +69,7 @@ class _List:
 _Node = _Scalar | _Map | _List
 
 
-def find_in_yaml(text: str, exists: Exists) -> Found:
+def find_in_yaml(text: str, exists: Exists, _modules: Modules = NO_MODULES) -> Found:
     """The references of all documents of a file. No tag of it is followed."""
     try:
         # the loader in Python: the one in C (PyYAML 6.0.3) ends the process at 100,000 open brackets
@@ -82,7 +83,7 @@ def find_in_yaml(text: str, exists: Exists) -> Found:
     return _found(documents, Form.YAML, text, exists)
 
 
-def find_in_json(text: str, exists: Exists) -> Found:
+def find_in_json(text: str, exists: Exists, _modules: Modules = NO_MODULES) -> Found:
     """The references of a file, which may have comments and trailing commas."""
     if not text.strip():
         return Found()
@@ -93,7 +94,7 @@ def find_in_json(text: str, exists: Exists) -> Found:
     return _found([document], Form.JSON, text, exists)
 
 
-def find_in_toml(text: str, exists: Exists) -> Found:
+def find_in_toml(text: str, exists: Exists, _modules: Modules = NO_MODULES) -> Found:
     """The references of a file."""
     try:
         document = tomllib.loads(text)

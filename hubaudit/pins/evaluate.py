@@ -1,4 +1,4 @@
-"""What an expression can be: names, constants, f-strings, tables and defaults followed within a module."""
+"""What an expression can be: names, constants, f-strings, tables and defaults, followed through a project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from dataclasses import replace
 from itertools import islice, product
 from typing import TypeVar
 
-from hubaudit.pins.scopes import Binding, Module, Scope, Where, enclosing_class, lookup, updates
+from hubaudit.pins.imports import Modules
+from hubaudit.pins.scopes import (
+    Binding,
+    Module,
+    Scope,
+    Where,
+    enclosing_class,
+    end_of,
+    lookup,
+    updates,
+)
 from hubaudit.pins.values import (
     NONE,
     UNKNOWN,
@@ -26,6 +36,8 @@ from hubaudit.pins.values import (
     joined,
     merged,
     overlaid,
+    pairs_of,
+    with_between,
     zipped,
 )
 
@@ -45,8 +57,14 @@ _SAME = frozenset("strip lower casefold resolve absolute expanduser as_posix cop
 class Evaluator:
     """Evaluates expressions of one module. What it does not know is unknown, never an error."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(
+        self, module: Module, modules: Modules, asked: set[tuple[int, str]] | None = None
+    ) -> None:
+        """`asked`: the names that other modules are being asked for, since imports go in circles."""
         self._module = module
+        self._modules = modules
+        self._others: dict[str, Evaluator | None] = {}
+        self._asked = set() if asked is None else asked
         self._depth = 0
         self._open: set[int] = set()
         self._known: dict[tuple[int, Where], Alternatives] = {}
@@ -100,7 +118,30 @@ class Evaluator:
                 return self._origin_of_name(name, where)
             case ast.Attribute(value, attribute):
                 return f"{self.origin(value, where)}.{attribute}"
+            case ast.Call(ast.Name("getattr"), [value, ast.Constant(str() as attribute), *_]):
+                return f"{self.origin(value, where)}.{attribute}"
         return "()"
+
+    def made(self, node: ast.expr) -> ast.Call | None:
+        """The call whose result `node` is a name of, if it is one."""
+        where = self._module.places.get(id(node))
+        if not isinstance(node, ast.Name) or where is None:
+            return None
+        bindings = lookup(node.id, where)
+        if not bindings or bindings[0].kind != "value" or bindings[0].steps:
+            return None
+        return bindings[0].node if isinstance(bindings[0].node, ast.Call) else None
+
+    def exported(self, name: str) -> Alternatives:
+        """What the module has under `name` when it has run."""
+        asked = (id(self._module), name)
+        if asked in self._asked:
+            return UNKNOWN
+        self._asked.add(asked)
+        try:
+            return self._name(name, end_of(self._module.root))
+        finally:
+            self._asked.discard(asked)
 
     def table(self, pairs: Iterable[tuple[str | None, ast.expr]], where: Where) -> Table:
         """The keywords of a call or the items of a dict; a name of None is what `**` is before."""
@@ -223,6 +264,8 @@ class Evaluator:
         match binding.kind:
             case "parameter":
                 return self._parameter(binding)
+            case "import":
+                return self._imported(binding.module)
             case "class" if isinstance(node, ast.ClassDef):
                 return (self._fields(self._module.classes[id(node)]),)
             case "value" | "element" if isinstance(node, ast.expr):
@@ -234,6 +277,17 @@ class Evaluator:
                     value = element(value, step)
                 return value
         return UNKNOWN
+
+    def _imported(self, dotted: str) -> Alternatives:
+        """What another module of the project has under the last part of the name."""
+        module, _, name = dotted.rpartition(".")
+        if not module:
+            return UNKNOWN
+        if module not in self._others:
+            found = self._modules.find(module)
+            self._others[module] = Evaluator(*found, self._asked) if found else None
+        other = self._others[module]
+        return UNKNOWN if other is None else other.exported(name)
 
     def _parameter(self, binding: Binding) -> Alternatives:
         if not isinstance(binding.node, ast.expr):
@@ -262,6 +316,11 @@ class Evaluator:
                 return entry((self._fields(owner),), attribute)
             if bound := lookup(f"{base.id}.{attribute}", where):
                 return merged(*(self._bound(one) for one in bound))
+        origin = self.origin(base, where)
+        if not origin.startswith(("?", "<", "()")):
+            known = self._imported(f"{origin}.{attribute}")
+            if known != UNKNOWN:
+                return known
         values = self.value(base, where)
         if Mark.LOCAL in values:
             return (Mark.LOCAL,)
@@ -382,12 +441,12 @@ class Evaluator:
                 texts = self._texts(values)
                 return merged(*(formatted(text, arguments, named) for text in texts)) or UNKNOWN
             case ("join", [parts]) if len(parts) == 1 and isinstance(parts[0], Items):
-                return _with_between(values, parts[0].items)
+                return with_between(values, parts[0].items)
             case ("get", [key, *default]) if len(key) == 1 and isinstance(key[0], Constant):
                 found = self._get(values, str(key[0].value))
                 return found or (default[0] if default else NONE)
             case ("items", []):
-                return merged(*(_pairs(one) for one in values))
+                return merged(*(pairs_of(one) for one in values))
             case ("values", []):
                 return (Items((any_entry(values),)),)
             case ("keys", []):
@@ -435,17 +494,3 @@ def _without_placeholder(values: Alternatives) -> Alternatives:
     """`x = None` in a class is no value where a method sets one."""
     rest = tuple(value for value in values if value != Constant(None))
     return rest or values
-
-
-def _with_between(separators: Alternatives, items: tuple[Alternatives, ...]) -> Alternatives:
-    parts: list[Alternatives] = []
-    for index, item in enumerate(items):
-        parts += [separators, item] if index else [item]
-    return joined(parts)
-
-
-def _pairs(value: object) -> Alternatives:
-    if not isinstance(value, Table):
-        return UNKNOWN
-    pairs = tuple((Items(((Constant(key),), held)),) for key, held in value.entries)
-    return (Items((*pairs, UNKNOWN) if value.is_open else pairs),)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubaudit.errors import PathError
-from hubaudit.pins import FINDERS
+from hubaudit.pins import FINDERS, Modules
 from hubaudit.pins.reference import Found, Place, Unparsed
 
 # Folders of tools and of installed packages: what is in them is not written here.
@@ -94,7 +94,7 @@ def _find(file: Path, suffix: str) -> Found:
         except (OSError, ValueError):  # too long for a path, or with a NUL in it
             return False
 
-    return FINDERS[suffix](text, exists)
+    return FINDERS[suffix](text, exists, Modules(file))
 
 
 def _unread(why: str) -> Found:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from json import JSONDecodeError
 
+from hubaudit.pins.imports import NO_MODULES, Modules
 from hubaudit.pins.jsontext import Array, Json, Leaf, Lines, Members, read_json
 from hubaudit.pins.python import Exists, find_in_python
 from hubaudit.pins.reference import Found, Place, Unparsed
@@ -28,7 +29,7 @@ class _Line:
     escaped_before: str = ""  # what stands before it in the same text of the file
 
 
-def find_in_notebook(text: str, exists: Exists) -> Found:
+def find_in_notebook(text: str, exists: Exists, modules: Modules = NO_MODULES) -> Found:
     """The references in the code of a notebook. Places are those in the file, with the cell's number."""
     try:
         cells = list(_cells(read_json(text), Lines(text)))
@@ -42,7 +43,7 @@ def find_in_notebook(text: str, exists: Exists) -> Found:
             good += cell
         else:
             unparsed.append(broken)
-    found = find_in_python("".join(f"{line.text}\n" for line in good), exists)
+    found = find_in_python("".join(f"{line.text}\n" for line in good), exists, modules)
     references = tuple(replace(one, place=_in_file(one.place, good)) for one in found.references)
     moved = (Unparsed(_in_file(one.place, good), one.why) for one in found.unparsed)
     return Found(references, (*unparsed, *moved))

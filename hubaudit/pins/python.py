@@ -19,6 +19,7 @@ from hubaudit.pins.addresses import (
     parse_repo_url,
 )
 from hubaudit.pins.evaluate import Evaluator
+from hubaudit.pins.imports import NO_MODULES, Modules
 from hubaudit.pins.loaders import (
     ELSEWHERE,
     FILE_SYSTEM_READS,
@@ -29,7 +30,7 @@ from hubaudit.pins.loaders import (
 )
 from hubaudit.pins.reference import Form, Found, Place, Reference, RepoType, State, Unparsed
 from hubaudit.pins.revisions import AT_RUN_TIME, BY_HUBAUDIT, NO_REVISION, judge_revision
-from hubaudit.pins.scopes import Module, read_module
+from hubaudit.pins.scopes import Module, Where, read_module
 from hubaudit.pins.silence import Silences, silenced, silences_in_code
 from hubaudit.pins.values import NONE, UNKNOWN, Alternatives, Constant, Mark, Table
 
@@ -38,19 +39,19 @@ Exists = Callable[[str], bool]  # whether a text is the path of something on thi
 _TYPES: dict[str, RepoType] = {"model": "model", "dataset": "dataset", "space": "space"}
 
 
-def find_in_python(source: str, exists: Exists) -> Found:
-    """The references of a module. Its code is parsed and never run."""
+def find_in_python(source: str, exists: Exists, modules: Modules = NO_MODULES) -> Found:
+    """The references of a module. Its code is parsed and never run, nor is that of `modules`."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the code's own escapes
             tree = ast.parse(source)
         module = read_module(tree)
-        references = list(_Finder(module, source, exists).references())
+        references = list(_Finder(module, source, exists, modules).references())
     except SyntaxError as error:
         place = Place(error.lineno or 1, max(error.offset or 1, 1))
         return Found(unparsed=(Unparsed(place, f"not Python that can be parsed: {error.msg}"),))
     except (RecursionError, MemoryError, ValueError) as error:
-        why = f"not Python that can be parsed: {error or type(error).__name__}"
+        why = f"not Python that can be parsed: {str(error) or type(error).__name__}"
         return Found(unparsed=(Unparsed(Place(1, 1), why),))
     return Found(tuple(sorted(references, key=lambda one: (one.place.line, one.place.column))))
 
@@ -75,9 +76,9 @@ class _Given:
 
 
 class _Finder:
-    def __init__(self, module: Module, source: str, exists: Exists) -> None:
+    def __init__(self, module: Module, source: str, exists: Exists, modules: Modules) -> None:
         self._module = module
-        self._evaluator = Evaluator(module)
+        self._evaluator = Evaluator(module, modules)
         self._lines = source.split("\n")
         self._exists = exists
         self._silences: Silences = silences_in_code(source)
@@ -91,7 +92,8 @@ class _Finder:
             yield from self._in_text(text)
 
     def _in_call(self, call: ast.Call) -> list[Reference]:
-        origin = self._evaluator.origin(call.func)
+        whole, known_before = self._without_partial(call)
+        origin = self._evaluator.origin(whole.func)
         name = origin.rpartition(".")[2]
         if isinstance(call.func, ast.Attribute) and name in FILE_SYSTEM_READS:
             is_hub = self._evaluator.value(call.func.value) == (Mark.FILE_SYSTEM,)
@@ -99,17 +101,34 @@ class _Finder:
         loader = loader_of(origin)
         if loader is None:
             return []
-        given = self._given(call)
+        where = self._module.places[id(call)]
+        given = self._given(whole, where)
         repos = given.get(loader.keywords, loader.position)
         if repos is None:
             return []
+        if known_before and self._given(known_before, where).get(loader.keywords, loader.position):
+            return []  # it is told where the partial is made
         revisions = given.get(("revision",), loader.revision_at)
         addresses = self._addresses(repos, loader, self._type(given, loader))
         self._told.update(value for value in repos if isinstance(value, Constant))
         return list(self._judged(call, name, addresses, revisions))
 
+    def _without_partial(self, call: ast.Call) -> tuple[ast.Call, ast.Call | None]:
+        """What `functools.partial` makes of a call, and what of it was given before."""
+        made = call if self._is_partial(call) else self._evaluator.made(call.func)
+        if made is None or not self._is_partial(made):
+            return call, None
+        before = ast.Call(made.args[0], made.args[1:], made.keywords)
+        if made is call:
+            return before, None
+        arguments, keywords = [*before.args, *call.args], [*made.keywords, *call.keywords]
+        return ast.Call(before.func, arguments, keywords), before
+
+    def _is_partial(self, call: ast.Call) -> bool:
+        return bool(call.args) and self._evaluator.origin(call.func) == "functools.partial"
+
     def _in_file_system(self, call: ast.Call, name: str) -> Iterator[Reference]:
-        given = self._given(call)
+        given = self._given(call, self._module.places[id(call)])
         paths = given.get(("path", "rpath", "root", "urlpath"), 0) or NONE
         texts = [value.value for value in paths if isinstance(value, Constant)]
         found = [parse_path(text) for text in texts if isinstance(text, str)]
@@ -120,14 +139,13 @@ class _Finder:
         unknown: list[Address | None] = [None] if Mark.UNKNOWN in paths else []
         yield from self._judged(call, via, [*addresses, *unknown], revisions)
 
-    def _given(self, call: ast.Call) -> _Given:
+    def _given(self, call: ast.Call, where: Where) -> _Given:
         positional: list[Alternatives] = []
         is_cut = False
         for argument in call.args:
             is_cut = is_cut or isinstance(argument, ast.Starred)
             if not is_cut:
                 positional.append(self._evaluator.value(argument))
-        where = self._module.places[id(call)]
         named = self._evaluator.table([(one.arg, one.value) for one in call.keywords], where)
         return _Given(tuple(positional), named, is_cut)
 

@@ -75,6 +75,11 @@ def read_module(tree: ast.Module) -> Module:
     )
 
 
+def end_of(scope: Scope) -> Where:
+    """The place behind all of its statements."""
+    return Where(scope, (), _END)
+
+
 def lookup(name: str, where: Where) -> list[Binding]:
     """The bindings of `name` that can reach `where`, the latest first; none if it is not bound."""
     for place in _outwards(where):

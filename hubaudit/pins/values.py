@@ -200,3 +200,19 @@ def interpolated(template: str, values: list[Alternatives]) -> Alternatives:
     for value, piece in zip(values, pieces[1:], strict=True):
         parts += [value, (Constant(piece),)]
     return joined(parts)
+
+
+def with_between(separators: Alternatives, items: tuple[Alternatives, ...]) -> Alternatives:
+    """`separators.join(items)`."""
+    parts: list[Alternatives] = []
+    for index, item in enumerate(items):
+        parts += [separators, item] if index else [item]
+    return joined(parts)
+
+
+def pairs_of(value: object) -> Alternatives:
+    """`value.items()`."""
+    if not isinstance(value, Table):
+        return UNKNOWN
+    pairs = tuple((Items(((Constant(key),), held)),) for key, held in value.entries)
+    return (Items((*pairs, UNKNOWN) if value.is_open else pairs),)

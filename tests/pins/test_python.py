@@ -406,3 +406,22 @@ def test_no_code_makes_the_finder_fail(lines: list[tuple[str, str]]) -> None:
         assert not found.unparsed
         calls = sum(value.count("from_pretrained") for _, value in lines)
         assert bool(found.references) <= bool(calls)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "load = functools.partial(AutoModel.from_pretrained, trust_remote_code=False)\nload('org/m')",
+        "load = functools.partial(AutoModel.from_pretrained, 'org/m')\nload()",
+        "jobs = [functools.partial(hf_hub_download, repo_id='org/m', filename='x')]",
+        "getattr(AutoModel, 'from_pretrained')('org/m')",
+    ],
+)
+def test_a_call_through_something_else_is_a_call(code: str) -> None:
+    assert told(code) == [("org/m", "unpinned")]
+
+
+def test_what_a_partial_fixes_holds_where_it_is_called() -> None:
+    made = "load = functools.partial(AutoModel.from_pretrained, revision=SHA)\n"
+    assert told(f"{made}load('org/m')") == [("org/m", "pinned")]
+    assert told(f"{made}load('org/m', revision='main')") == [("org/m", "unpinned")]
