@@ -27,6 +27,7 @@ from hubaudit.policyfile import policy_from
 _USUAL_COLUMNS = ("id", "repo_id", "model", "model_id", "target")
 _TABLES = ("model", "dataset", "space")
 _OWN_KEYS = ("id", "revision", "type", "owner", "policy")
+_WHY = 400  # characters of a mistake: it repeats the line, which may be a file of another kind
 _HEADER = re.compile(r"\s*\[\[\s*(model|dataset|space)\s*\]\]")
 
 
@@ -110,8 +111,11 @@ def parse_csv(data: bytes, source: str, column: str | None) -> ApprovedList:
     entries: list[Entry] = []
     problems: list[Problem] = []
     try:
-        header = [name.strip() for name in next(rows, [])]
+        header = _header(next(rows, []))
         wanted = _column(header, column, source)
+        for name in (wanted, "revision", "repo_type"):
+            if header.count(name) > 1:
+                raise ConfigError(f"{source} has several columns {name!r}", hint="rename one")
         begin = rows.line_num + 1
         for row in rows:
             line, begin = begin, rows.line_num + 1
@@ -137,7 +141,7 @@ def parse_toml(data: bytes, source: str, today: date) -> ApprovedList:
     `[model.policy]`. Raises ConfigError if the file is no TOML.
     """
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")
         parsed = tomllib.loads(text)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{source} is no TOML: {error}", hint="correct the file") from None
@@ -193,8 +197,16 @@ class _Semicolons(csv.excel):
     delimiter = ";"
 
 
+def _header(cells: Sequence[str]) -> list[str]:
+    """The names; those that mean something to us in the letter case that we know them by."""
+    known = (*_USUAL_COLUMNS, "revision", "repo_type")
+    names = [name.strip() for name in cells]
+    return [name.lower() if name.lower() in known else name for name in names]
+
+
 def _column(header: Sequence[str], asked: str | None, source: str) -> str:
     if asked is not None:
+        [asked] = _header([asked])
         if asked in header:
             return asked
         close = get_close_matches(asked, header, n=1)
@@ -228,8 +240,28 @@ def _tables(parsed: Mapping[str, Any], text: str) -> Iterator[tuple[str, int | N
             if (match := _HEADER.match(line)) and match[1] == kind
         ]
         if len(headers) != len(tables):  # inline tables, or a header within a text
-            headers = [None] * len(tables)
+            headers = list(_lines_of_ids(tables, text))
         yield from zip([kind] * len(tables), headers, tables, strict=True)
+
+
+def _lines_of_ids(tables: Sequence[Any], text: str) -> Iterator[int | None]:
+    """For each table the line that has its id, after that of the table before."""
+    at = 0
+    for table in tables:
+        name = table.get("id") if isinstance(table, dict) else None
+        found = -1
+        if isinstance(name, str):
+            found = min(
+                (
+                    place
+                    for quote in "\"'"
+                    if (place := text.find(f"{quote}{name}{quote}", at)) >= 0
+                ),
+                default=-1,
+            )
+        if found >= 0:
+            at = found + 1
+        yield text.count("\n", 0, at) + 1 if found >= 0 else None
 
 
 def _entry_of_table(kind: str, table: Any, source: str, line: int | None, today: date) -> Entry:
@@ -239,6 +271,8 @@ def _entry_of_table(kind: str, table: Any, source: str, line: int | None, today:
     overrides = {key: value for key, value in table.items() if key not in _OWN_KEYS}
     if not isinstance(nested := own.pop("policy", {}), dict):
         raise ConfigError("policy is no table", hint=f"write [{kind}.policy]")
+    for key in overrides.keys() & nested.keys():
+        raise ConfigError(f"{key} stands in the table and in its policy")
     known = {key.partition(".")[0] for key in policy_keys()}
     for key in overrides.keys() - known:
         raise ConfigError(f"unknown key {key!r}: {_instead(key, (*_OWN_KEYS, *known))}")
@@ -289,7 +323,7 @@ def _instead(wrong: str, known: Iterable[str]) -> str:
 
 def _problem(source: str, line: int | None, error: HubauditError) -> Problem:
     said = str(error).removeprefix(f"{place(source, line)}: ")
-    return Problem(source, line, said)
+    return Problem(source, line, said if len(said) <= _WHY else f"{said[:_WHY]}…")
 
 
 def _checked(

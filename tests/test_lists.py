@@ -63,6 +63,23 @@ def test_a_csv_row_over_several_lines_is_told_by_its_first() -> None:
     assert found.problems[0].line == 4
 
 
+def test_columns_have_their_names_in_any_letter_case() -> None:
+    found = parse_csv(b"ID,Revision,Repo_Type\norg/a,v1,dataset\n", "list.csv", None)
+    assert names(found) == [("datasets/org/a@v1", 2)]
+    assert names(parse_csv(b"Name,ID\nx,org/a\n", "list.csv", "ID")) == [("org/a", 2)]
+
+
+@pytest.mark.parametrize("header", [b"id,id", b"id,revision,Revision"])
+def test_a_column_that_stands_twice_is_an_error(header: bytes) -> None:
+    with pytest.raises(ConfigError, match="several columns"):
+        parse_csv(header + b"\norg/a,org/b,v1\n", "list.csv", None)
+
+
+def test_a_long_line_is_not_repeated_in_full() -> None:
+    [problem] = parse_text(b"x y" * 100_000, "list.txt").problems
+    assert len(problem.why) < 500
+
+
 def test_a_column_that_is_not_there_is_an_error() -> None:
     with pytest.raises(ConfigError, match="no column 'modle'") as caught:
         parse_csv(b"model\norg/a\n", "list.csv", "modle")
@@ -101,6 +118,7 @@ type = "space"
         ('id = "org/a"\nrevison = "v1"', "did you mean 'revision'"),
         ('id = "org/a"\nfail-on = "hgih"', "fail-on"),
         ('id = "a b"', "cannot audit"),
+        ('id = "org/a"\nfail-on = "low"\npolicy = {fail-on = "high"}', "in its policy"),
         ("id = 3", "id is no text"),
         ('id = "org/a"\ntype = "modle"', "no repository type"),
         ('id = "org/a"\n[model.policy]\nstrct = true', "strct"),
@@ -112,6 +130,23 @@ def test_a_mistake_in_a_toml_list_is_told_with_its_line(table: str, said: str) -
     assert [entry.target for entry in found.entries] == [Target("org/good")]
     assert problems(found)[0].startswith("list.toml: line 3: ")
     assert said in problems(found)[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'model = [\n  {id = "org/a"},\n  {id = "org/a"},\n]\n',
+        '[[model]]\nid = \'org/a\'\nowner = """\n[[model]]\n"""\n[[model]]\nid = \'org/a\'\n',
+    ],
+)
+def test_where_headers_tell_no_lines_the_ids_do(text: str) -> None:
+    [problem] = parse_toml(text.encode(), "l.toml", TODAY).problems
+    assert problem.line == text.count("\n", 0, text.rindex("org/a")) + 1
+
+
+def test_a_toml_list_may_begin_with_a_byte_order_mark() -> None:
+    found = parse_toml(b'\xef\xbb\xbf[[model]]\nid = "org/a"\n', "l.toml", TODAY)
+    assert names(found) == [("org/a", 1)]
 
 
 def test_an_unknown_table_is_a_mistake_too() -> None:

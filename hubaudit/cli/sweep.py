@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hubaudit.sweeping.run import Shard, Swept, Task
     from hubaudit.sweeping.work import Answer, How
 
+_TOLD = 50  # mistakes in a list: with more it is the wrong file, or the wrong column
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -247,8 +249,10 @@ class _Heard:
 
 def _tell(found: ApprovedList, order: Order) -> None:
     """Mistakes in the lists on stderr. Raises ConfigError unless they are to be left out."""
-    for problem in found.problems:
+    for problem in found.problems[:_TOLD]:
         console.warn(str(problem))
+    if len(found.problems) > _TOLD:
+        console.warn(f"and {len(found.problems) - _TOLD} more mistakes")
     if found.problems and not order.keep_going:
         number = len(found.problems)
         raise ConfigError(

@@ -163,6 +163,13 @@ def test_mistakes_in_a_list_end_it_before_anything_is_asked(
     assert [one["line"] for one in going.summary["problems"]] == [2, 3]
 
 
+def test_a_file_that_is_no_list_at_all_is_told_in_a_few_lines(machine: Machine) -> None:
+    ran = machine.sweep(machine.write("no list\n" * 1000))
+    assert ran.code == 2
+    assert len(ran.err.splitlines()) < 60
+    assert "and 950 more mistakes" in ran.err
+
+
 def test_lists_come_from_everywhere(machine: Machine, hub: StandInHub) -> None:
     hub.add(HubRepo("team/data", {"a.csv": b"1,2\n"}, repo_type="dataset"))
     hub.add(HubRepo("team/app", {"app.py": b"print(1)\n"}, repo_type="space"))
