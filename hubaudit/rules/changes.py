@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from hubaudit.model import NameClass
@@ -21,11 +22,12 @@ from hubaudit.rules.meanings import (
     class_made_by,
 )
 from hubaudit.rules.names import Catalogue, Use
-from hubaudit.rules.natures import is_list, makes_new
+from hubaudit.rules.natures import is_list, is_no_dict, makes_new
 from hubaudit.rules.objects import (
     MOST_HOOKS,
     ONE_OF_MANY,
     States,
+    asks_its_state,
     is_class,
     is_plain_dict,
     method_of,
@@ -62,6 +64,9 @@ class Changes:
         self._hooks: dict[int, list[_Hook]] = {}
         self._own_states: dict[tuple[int, Global], bool] = {}
         self._built: dict[int, bool] = {}  # and whether a state held what may be called
+        self._armed_at: dict[int, int] = {}  # by which BUILD the first such state was given
+        self._last_filled: dict[int, int] = {}
+        self._passing: list[tuple[Call, Call]] = []
 
     def build(self, call: Call) -> Iterator[tuple[Call, Effect]]:
         """What BUILD does."""
@@ -89,16 +94,22 @@ class Changes:
         is_new = counts or makes_new(origin, self._catalogue, self._trace.protocol)
         if not is_new or is_class(self._reader.see(made)) or self._built.get(id(made)):
             yield call, Effect(method_of(self._reader.see(made), "__setstate__"), Use.CALLED)
+        if made.flat and self._states.is_lively(state):
+            self._armed_at.setdefault(id(made), call.offset)
         if len(made.state) > 1:
             self._built[id(made)] = self._built.get(id(made)) or self._states.is_lively(state)
 
     def filled(self) -> Iterator[tuple[Call, Effect]]:
         """What APPENDS, ADDITEMS and SETITEMS do: they leave no calls. All others were seen before."""
+        self._last_filled = {id(one.call): one.offset for one in self._trace.filled}
         for hooks in self._hooks.values():
             yield from self._appended(hooks)
         for call in self._trace.calls:
             if call.items or call.flat:
                 yield from self._fill(call)
+        for call, value in self._passing:
+            if self._states.is_armed(value):
+                yield call, _SETS_SOMETHING
 
     def _fill(self, call: Call) -> Iterator[tuple[Call, Effect]]:
         """APPENDS, ADDITEMS and SETITEMS on what a call made."""
@@ -109,8 +120,12 @@ class Changes:
             yield shown, Effect(method_of(made, "append"), Use.CALLED)
         if call.flat and (maker is None or not is_plain_dict(maker)):
             part = Mapping(call.flat)
-            if self._states.scan(part).sets_specials or self._states.scan(part).has_computed_names:
-                yield Call("SETITEMS", call, (part,), call.offset), _SETS_SOMETHING
+            shown = Call("SETITEMS", call, (part,), call.offset)
+            scanned = self._states.scan(part)
+            if scanned.sets_specials or scanned.has_computed_names:
+                yield shown, _SETS_SOMETHING
+            if maker is None or not self._is_filled_as_a_dict(call, maker):
+                yield shown, Effect(method_of(made, "__setitem__"), Use.CALLED)
 
     def _is_filled_as_a_list(self, call: Call, maker: Global | None) -> bool:
         """Whether its `append` and `extend` are those of its class, and that is a list or nobody's."""
@@ -123,6 +138,16 @@ class Changes:
             return False
         parts = [part for state in call.state for part in self._states.parts_of(state)]
         return all(isinstance(part, Mapping) for part in parts)
+
+    def _is_filled_as_a_dict(self, call: Call, maker: Global) -> bool:
+        """Whether it may be a dict, and is new, and nothing was put into it that its methods would call.
+
+        Picklers fill a dict and give it its state after that (Lib/pickle.py `save_reduce`).
+        """
+        origin = self._reader.see(call.function)
+        if is_no_dict(maker) or not makes_new(origin, self._catalogue, self._trace.protocol):
+            return False
+        return self._last_filled.get(id(call), 0) < self._armed_at.get(id(call), inf)
 
     def _change_name(
         self, call: Call, target: Global, state: Value
@@ -173,11 +198,12 @@ class Changes:
                 yield call, _SETS_SOMETHING
                 continue
             scanned = self._states.scan(part)
-            odd = scanned.sets_specials or scanned.has_computed_names
-            if odd or scanned.sets_destructor_of(self._reader.see(call.function)):
+            if scanned.sets_specials or scanned.has_computed_names:
                 yield call, _SETS_SOMETHING
-            found = scanned.hooks
-            hooks = [_Hook(name, value, call) for name, value in found]
+            asked = part.flat[1::2] if asks_its_state(self._reader.see(call.function)) else ()
+            asked = (*scanned.passing, *asked)
+            self._passing += [(call, value) for value in asked if isinstance(value, Call)]
+            hooks = [_Hook(name, value, call) for name, value in scanned.hooks]
             if hooks:
                 known = self._hooks.setdefault(id(call.function), [])
                 if known and all(known[-1].is_like(hook) for hook in hooks):

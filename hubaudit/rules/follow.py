@@ -6,7 +6,7 @@ yields is remembered for the calls that use it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.state import Limits
@@ -84,6 +84,8 @@ class Follower:
         self._meanings: dict[int, Meaning] = {}
         self._states = States(self.see)
         self._changes = Changes(self, trace, catalogue, self._states)
+        self._current: Call | None = None
+        self._handed: list[tuple[Call, Call, bool]] = []
         self._steps_left = _MOST_STEPS
         self._nested = 0
         self._text_left = _MOST_TEXT
@@ -99,6 +101,7 @@ class Follower:
                 case _:
                     yield from self._call(call)
         yield from self._changes.filled()
+        yield from self._asked_in_passing()
 
     # What detours ask
 
@@ -187,6 +190,8 @@ class Follower:
         known = args is not None and len(args) <= _MOST_ARGUMENTS and self._text_left > 0
         found = detour(args, self) if detour is not None and known else None  # type: ignore[arg-type]
         more = tuple(self._asked(name, args)) if use is Use.CALLED else ()
+        is_settled = use is Use.CONSTRUCTED or (found is not None and found.settled)
+        self._hand_on(args or (), is_settled=is_settled)
         if found is None:
             return Outcome((Effect(name, use), *more), Instance(name))
         self._text_left -= _cost(found)
@@ -204,8 +209,20 @@ class Follower:
                 yield _CALLS_SOMETHING
             for maker in asked(name, args or (), self.see):
                 yield Effect(Global(maker.module, f"{maker.name}.__iter__"), Use.CALLED)
-        if any(self._states.is_disguised(arg) for arg in args or () if isinstance(arg, Call)):
-            yield _CALLS_SOMETHING
+
+    def _hand_on(self, args: Iterable[Value], *, is_settled: bool) -> None:
+        for arg in args:
+            if self._current is not None and isinstance(arg, Call) and (arg.state or arg.flat):
+                self._handed.append((self._current, arg, is_settled))
+
+    def _asked_in_passing(self) -> Iterator[tuple[Call, Effect]]:
+        """Calls of what asks an object for methods that were put into it, perhaps later.
+
+        What is settled by its arguments asks for none, unless there is nothing else to such an object.
+        """
+        for call, arg, is_settled in self._handed:
+            if self._states.is_disguised(arg) if is_settled else self._states.is_armed(arg):
+                yield call, _CALLS_SOMETHING
 
     def _made_by(self, name: Global, args: Arguments) -> Outcome | None:
         """`X.__new__(X, …)` constructs X, as NEWOBJ does; so `copyreg` has it done below protocol 4.
@@ -256,6 +273,10 @@ class Follower:
         function = self.see(call.function)
         use = Use.CONSTRUCTED if call.how in ("NEWOBJ", "NEWOBJ_EX") else Use.CALLED
         plain = isinstance(call.args, tuple) and not _has_keywords(call)
+        self._current = call
+        if isinstance(call.kwargs, Mapping):
+            given = call.args if isinstance(call.args, tuple) else ()
+            self._hand_on((*given, *call.kwargs.flat[1::2]), is_settled=False)
         outcome = self.perform(function, call.args if plain else None, use)  # type: ignore[arg-type]
         self._remember(call, outcome.value)
         if is_live(call.args):  # `function(*args)` of what nobody knows

@@ -32,6 +32,8 @@ def makes_new(function: Meaning, catalogue: Catalogue, protocol: int) -> bool:
     row = catalogue.find(name.module, name.name, protocol)
     if row is None or Use.CONSTRUCTED in row.uses or not row.uses:
         return True
+    if row.enum:
+        return False
     last = name.name.rpartition(".")[2]
     return last[:1].isupper() or _MAKES_NEW.fullmatch(last) is not None
 
@@ -55,6 +57,27 @@ def is_list(maker: Global) -> bool:
     return canonical(maker.module, maker.name) in _LISTS
 
 
+# The containers of collections that are written in Python ask what they hold.
+_IN_PYTHON = frozenset(("ChainMap", "UserDict", "UserList", "UserString"))
+
+# Packages whose classes with `__setitem__` are no dicts, so that no pickler sets items of theirs.
+_NO_DICTS = frozenset(("configparser", "email", "numpy", "pandas"))
+_NO_DICT_CLASSES = frozenset(
+    (
+        *(("collections", name) for name in _IN_PYTHON),
+        *(("scipy.spatial.transform", name) for name in ("RigidTransform", "Rotation")),
+    )
+)
+
+
+def is_no_dict(maker: Global) -> bool:
+    """Whether items are set on its objects by a method that asks keys and values for more."""
+    place, name = canonical(maker.module, maker.name)
+    public = place.partition("._")[0].removesuffix(".rotation")
+    is_listed = (public, name.partition(".")[0]) in _NO_DICT_CLASSES
+    return is_listed or place.partition(".")[0] in _NO_DICTS
+
+
 # --- functions that go through what they are given, or ask it for more --------------------------
 
 _GO_THROUGH = frozenset(
@@ -69,6 +92,7 @@ _GO_THROUGH = frozenset(
             )
         ),
         *(("collections", name) for name in ("OrderedDict", "deque", "Counter", "defaultdict")),
+        *(("collections", name) for name in _IN_PYTHON),
         *(
             ("itertools", name)
             for name in (
@@ -105,7 +129,7 @@ def asked(function: Global, args: tuple[Value, ...], see: See) -> Iterator[Globa
         inner = canonical(function.module, function.name) in _GO_DEEPER
         within = meant[:_MOST_INNER] if inner and isinstance(meant, list | tuple) else ()
         for one in (meant, *map(see, within)):
-            if isinstance(one, Instance) and not _is_by_itself(one.maker):
+            if isinstance(one, Instance) and not is_by_itself(one.maker):
                 yield one.maker
 
 
@@ -120,7 +144,9 @@ _GO_DEEPER = frozenset(
 _MOST_INNER = 64  # items of one argument: the same figure as for the arguments of a call
 
 
-def _is_by_itself(maker: Global) -> bool:
-    place = canonical(maker.module, maker.name)[0]
+def is_by_itself(maker: Global) -> bool:
+    place, name = canonical(maker.module, maker.name)
+    if place == "collections":
+        return name not in _IN_PYTHON
     is_tensor = place.startswith("torch") and "_rebuild" in maker.name
     return place.partition(".")[0] in _BY_THEMSELVES or is_tensor

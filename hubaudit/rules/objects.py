@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, SetOf, Skipped, Unknown, Value
 from hubaudit.rules.attributes import on_some_object
 from hubaudit.rules.meanings import (
+    NOBODY_KNOWS,
     Bound,
     Getter,
     Instance,
@@ -22,15 +23,58 @@ See = Callable[[Value], Meaning]
 # Values of a state that are looked at for functions, before it counts as holding one. It is asked only
 # where no library's file comes: 25,000 files of 30 libraries build no object twice.
 _MOST_VALUES = 2000
+_MOST_SEARCHED = 100_000  # objects that are looked into because they are handed to a call
 _MOST_DEPTH = 3  # dicts as keys `__dict__` in each other: libraries write one
 
 # What unpicklers and copies look up on an object, and on its class only if the object has none.
 HOOKS = ("__setstate__", "append", "extend", "add", "keys")
 # Of annotations and decorators: they hold functions in files of fastai and typing, and nobody calls them.
 _HOLDERS = frozenset(("__wrapped__", "__signature__", "__orig_class__", "__func__", "__self__"))
-# What destructors call, by the class: lightgbm 4.7 lightgbm/basic.py `Booster.__del__`.
-_OF_DESTRUCTORS = {("lightgbm.basic", "Booster"): frozenset(("free_network", "free_dataset"))}
-_CALLED = frozenset(HOOKS).union(*_OF_DESTRUCTORS.values())
+# What listed classes call while they are loaded, on what is in their states or on themselves: methods of
+# dicts, arrays, text and zones, and some of their own. Nobody's state has functions by these names:
+# attributes of 4,600 files of 30 libraries were looked at.
+_CALLED_IN_PASSING = frozenset(
+    (
+        *(
+            "get",
+            "items",
+            "pop",
+            "setdefault",
+            "update",
+        ),  # `__setstate__` of what is pickled as a dict
+        *(
+            "astype",
+            "to_numpy",
+        ),  # sklearn 1.9 `TreePredictor.__setstate__`, pandas 3.1 `extract_array`
+        *(
+            "detach",
+            "to",
+        ),  # torch 2.13 `Parameter.__new__`, `_rebuild_device_tensor_from_cpu_tensor`
+        *(
+            "as_matrix",
+            "as_quat",
+            "copy",
+        ),  # scipy 1.17 `Rotation.__setitem__`, pandas 3.1 `StringArray`
+        "index",  # torch 2.13 `RNNBase.__setattr__`
+        *("lower", "replace"),  # Lib/http/cookies.py `Morsel.__setitem__`, Lib/uuid.py
+        *("dst", "fromutc", "tzname", "utcoffset"),  # the hash of a datetime asks its zone
+        *("_isdst", "transitions"),  # dateutil 2.9 dateutil/tz/_common.py
+        "_build_f",  # sklearn 1.9 `IsotonicRegression.__setstate__`
+        "_post_setstate",  # pandas 3.1 `SingleBlockManager.__setstate__`
+        *(
+            "_hash_impl",
+            "_hash_key",
+            "to_json_string",
+        ),  # hashes of torch 2.13 and transformers 5.23
+        *(
+            "convert_ids_to_tokens",
+            "register_buffer",
+            "register_parameter",
+            "setfield",
+        ),  # `__setattr__`
+        *("free_dataset", "free_network"),  # lightgbm 4.7 `Booster.__del__`
+    )
+)
 
 # Hooks in one dict or on one object. Ordinary objects have at most one.
 MOST_HOOKS = 4
@@ -61,6 +105,11 @@ def holds_live(values: Iterable[Value], see: See) -> bool:
 def is_made(meant: Meaning) -> bool:
     """Whether it is a function that a call has made."""
     return isinstance(meant, Bound | Getter | ItemGetter | MethodCaller)
+
+
+def may_be_function(meant: Meaning) -> bool:
+    """Whether it is a function, or what nobody knows. Arrays that loaders put in are known to be none."""
+    return isinstance(meant, Global) or is_made(meant) or meant is NOBODY_KNOWS
 
 
 def inside(container: Value) -> Iterable[Value]:
@@ -111,59 +160,65 @@ def _is_pair(value: Value) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2
 
 
+# Classes whose `__setstate__` calls methods of whatever is in the state: lightgbm 4.7 `_c_str`.
+_ASKING = frozenset((("lightgbm.basic", "Booster"),))
+
+
+def asks_its_state(meant: Meaning) -> bool:
+    """Whether BUILD of such an object calls methods of what it is given."""
+    return isinstance(meant, Instance) and (meant.maker.module, meant.maker.name) in _ASKING
+
+
 class Scanned:
     """What was seen of a dict.
 
     Which of two values of a key it held when, a trace does not tell: both count. `hooks` are the
     attributes that unpicklers call, `inner` what is set as `__dict__`; `sets_specials`: one of Python's
-    own methods is set to what may be called; `has_computed_names`: something is, by a name that only the
-    running process knows; `holds_functions`: a function is a key or a value.
+    own methods, or one that libraries call in passing, is set to what may be called;
+    `has_computed_names`: something is, by a name that only the running process knows;
+    `holds_functions`: a function is a value; `passing`: objects by names that libraries call in passing.
     """
 
     __slots__ = (
-        *("_functions", "_part", "has_computed_names", "holds_functions", "hooks", "inner"),
-        "sets_specials",
+        *("_part", "_sets_hooks", "has_computed_names", "holds_functions", "hooks", "inner"),
+        *("passing", "sets_specials"),
     )
 
     def __init__(self, part: Mapping, see: See) -> None:
         self._part = part  # which keeps its id
         self.hooks: list[tuple[str, Value]] = []
         self.inner: list[Value] = []
-        self._functions: set[str] = set()
+        self.passing: list[Call] = []
         self.has_computed_names = self.sets_specials = self.holds_functions = False
+        self._sets_hooks = False
         for name, value in part.pairs():
             if isinstance(name, str) and name in HOOKS:
                 self.hooks.append((name, value))
             if isinstance(name, str) and name == "__dict__":
                 self.inner.append(value)
             if is_live(value):
-                self._note(name)
-                meant = see(value)
-                self.holds_functions |= is_live(meant) or is_made(meant)
+                self._note(name, value, see(value))
         if len(self.hooks) > MOST_HOOKS:
             self.hooks = [("keys", ONE_OF_MANY)]
         if len(self.inner) > MOST_HOOKS:
             self.inner = [_UNREAD]
 
-    def _note(self, name: Value) -> None:
+    def _note(self, name: Value, value: Value, meant: Meaning) -> None:
+        is_function = may_be_function(meant)
+        self.holds_functions |= is_function
         if isinstance(name, Call | Unknown):
             self.has_computed_names = True
         elif isinstance(name, str):
-            special = name[:2] == name[-2:] == "__" and name not in _HOLDERS
-            self.sets_specials |= special
-            if special or name in _CALLED:
-                self._functions.add(name)
-
-    def sets_destructor_of(self, target: Meaning) -> bool:
-        if not isinstance(target, Instance):
-            return False
-        called = _OF_DESTRUCTORS.get((target.maker.module, target.maker.name), frozenset())
-        return not called.isdisjoint(self._functions)
+            self.sets_specials |= name[:2] == name[-2:] == "__" and name not in _HOLDERS
+            self._sets_hooks |= name in HOOKS
+            if name in _CALLED_IN_PASSING:
+                self.sets_specials |= is_function
+                self.passing += [value] if isinstance(value, Call) else []
 
     @property
     def sets_methods(self) -> bool:
         """Whether one of all these is set to what may be called."""
-        return bool(self._functions) or self.has_computed_names
+        return self.sets_specials or self._sets_hooks or self.has_computed_names
 
 
 class States:
@@ -176,6 +231,8 @@ class States:
         self._dicts: dict[int, Mapping | Unknown | None] = {}
         self._scanned: dict[int, Scanned] = {}
         self._lively: dict[int, bool] = {}
+        self._armed: dict[int, bool] = {}
+        self._searched = 0
 
     def parts_of(self, state: Value) -> tuple[Value, ...]:
         """The dicts of attributes in a state: of a dict, or of two, the second for slots; and `__dict__`.
@@ -222,15 +279,40 @@ class States:
     def is_disguised(self, value: Call) -> bool:
         """Whether it is an object without methods of its own in which functions were put."""
         meant = self._see(value)
-        if not value.state or not isinstance(meant, Instance):
+        if not isinstance(meant, Instance):
             return False
-        if canonical(meant.maker.module, meant.maker.name) not in _NAMESPACES:
-            return False
-        parts = [part for state in value.state[:MOST_HOOKS] for part in self.parts_of(state)]
-        odd = len(value.state) > MOST_HOOKS
-        return odd or any(
-            not isinstance(part, Mapping) or self.scan(part).holds_functions for part in parts
-        )
+        return (meant.maker.module, meant.maker.name) in _NAMESPACES and self.is_armed(value)
+
+    def is_armed(self, value: Call) -> bool:
+        """Whether functions were put into an object as its attributes, or into one that it holds."""
+        known = self._armed.get(id(value))
+        if known is None:
+            known = self._armed[id(value)] = self._find_functions(value)
+        return known
+
+    def _find_functions(self, made: Call) -> bool:
+        todo, visited = [made], {id(made)}
+        while todo:
+            one, parts = todo.pop(), list[Value]()
+            self._searched += 1
+            if len(one.state) > MOST_HOOKS or self._searched > _MOST_SEARCHED:
+                return True
+            parts += [part for state in one.state for part in self.parts_of(state)]
+            maker = one.function
+            is_data = one is made and isinstance(maker, Global) and is_plain_dict(maker)
+            if one.flat and not is_data:
+                parts.append(Mapping(one.flat))
+            for part in parts:
+                if not isinstance(part, Mapping) or self.scan(part).holds_functions:
+                    return True
+                for value in part.flat[1::2]:
+                    if isinstance(value, Call | Mapping) and id(value) not in visited:
+                        visited.add(id(value))
+                        if isinstance(value, Mapping):
+                            parts.append(value)
+                        else:
+                            todo.append(value)
+        return False
 
 
 _UNREAD = Unknown("a state that is computed")

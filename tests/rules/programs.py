@@ -34,6 +34,7 @@ class Do:
     states: tuple[Term, ...] = ()
     appended: tuple[Term, ...] = field(default=())
     set_before: tuple[tuple[Term, Term], ...] = field(default=())
+    set_after: tuple[tuple[Term, Term], ...] = field(default=())
 
     def __call__(self, *args: Term) -> Do:
         return Do("REDUCE", self, args)
@@ -47,6 +48,10 @@ class Do:
     def set(self, key: Term, value: Term) -> Do:
         """By SETITEM, before any state."""
         return replace(self, set_before=(*self.set_before, (key, value)))
+
+    def put(self, key: Term, value: Term) -> Do:
+        """By SETITEM, after all states, as no pickler does."""
+        return replace(self, set_after=(*self.set_after, (key, value)))
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,9 @@ def _doing(call: Do) -> Iterator[Instruction]:
         yield from _all(pair)
         yield "SETITEM"
     yield from _changing(call.states, call.appended)
+    for pair in call.set_after:
+        yield from _all(pair)
+        yield "SETITEM"
 
 
 def _changing(states: Iterable[Term], appended: Iterable[Term]) -> Iterator[Instruction]:

@@ -1,0 +1,190 @@
+"""Methods that a pickle puts into objects, and that library code calls while it is loaded: all are shown.
+
+The function that is put there is `print`, which may be named and not called. So each of these passes
+unless the call is seen.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from hubaudit.model import Severity
+from tests.rules.programs import Do, Name, Spread, Term
+from tests.rules.test_detours import findings
+
+PRINT = Name("builtins", "print")
+PARTIAL = Name("functools", "partial")
+SIMPLE = Name("types", "SimpleNamespace")
+TEMPLATE = Name("string", "Template")
+ORDERED = Name("collections", "OrderedDict")
+CHAIN = Name("collections", "ChainMap")
+USER_DICT = Name("collections", "UserDict")
+DEFAULTS = Name("collections", "defaultdict")
+COOKIE = Name("http.cookies", "SimpleCookie")
+MORSEL = Name("http.cookies", "Morsel")
+MESSAGE = Name("email.message", "Message")
+PARSER = Name("configparser", "ConfigParser")
+DATETIME = Name("datetime", "datetime")
+OFFSET = Name("dateutil.tz.tz", "tzoffset")
+BOOSTER = Name("lightgbm.basic", "Booster")
+TREE = Name("sklearn.ensemble._hist_gradient_boosting.predictor", "TreePredictor")
+ISOTONIC = Name("sklearn.isotonic", "IsotonicRegression")
+BLOCKS = Name("pandas.core.internals.managers", "SingleBlockManager")
+SERIES = Name("pandas.core.series", "Series")
+INDEX = Name("pandas.core.indexes.base", "Index")
+LINEAR = Name("torch.nn.modules.linear", "Linear")
+LSTM = Name("torch.nn.modules.rnn", "LSTM")
+PARAMETER = Name("torch.nn.parameter", "Parameter")
+TOKENIZER = Name("transformers.models.bert.tokenization_bert", "BertTokenizer")
+MOMENT = b"\x07\xe8\x01\x01\x00\x00\x00\x00\x00\x00"
+
+ARMED_COOKIE = COOKIE.new().build({"value_encode": PRINT})
+HOOKED = LINEAR.new().build({"_forward_pre_hooks": {0: PRINT}})
+
+
+def namespace(**attributes: Term) -> Do:
+    return SIMPLE().build(attributes)
+
+
+def template(**attributes: Term) -> Do:
+    """An object of a class of its own, which keeps what is put into it."""
+    return TEMPLATE.new().build(attributes)
+
+
+def as_key(value: Term) -> Do:
+    return ORDERED().put(value, 1)
+
+
+# Items that are set after the state that the class's own `__setitem__` goes by.
+FILLED = {
+    "a cookie": ARMED_COOKIE.put("a", "b"),
+    "a cookie, by an object that is called": COOKIE.new()
+    .build({"value_encode": HOOKED})
+    .put("a", "b"),
+    "a message, its policy": MESSAGE.new()
+    .build({"policy": namespace(header_max_count=PRINT), "_headers": []})
+    .put("a", "b"),
+    "a message, its headers": MESSAGE.new()
+    .build({"_headers": namespace(append=PRINT)})
+    .put("a", "b"),
+    "a parser of settings": PARSER.new().build({"optionxform": PRINT}).put("a", {"b": "c"}),
+    "a parser of settings, its own method": PARSER.new()
+    .build({"read_dict": PRINT})
+    .put("a", {"b": "c"}),
+    "a user's dict": USER_DICT.new().build({"data": ARMED_COOKIE}).put("a", "b"),
+    "a chain of maps": CHAIN(ARMED_COOKIE).put("a", "b"),
+    "a rotation": Name("scipy.spatial.transform._rigid_transform", "RigidTransform.from_matrix")(
+        [1]
+    ).put(0, template(as_matrix=PRINT)),
+    "a series": SERIES.new().put(0, template(copy=PRINT)),
+    "a morsel": MORSEL.new().put(template(lower=PRINT), "b"),
+    "what nobody knows": Name("builtins", "next")(Name("builtins", "iter")([COOKIE.new()])).put(
+        "a", "b"
+    ),
+}
+
+# What a class calls out of its state, while it is given the state.
+GIVEN = {
+    "its own method": ISOTONIC.new().build({"_build_f": PRINT, "X_thresholds_": 1}),
+    "its own method, as a slot": BLOCKS.new().build((None, {"_post_setstate": PRINT})),
+    "a method of an array": TREE.new().build({"nodes": namespace(astype=PRINT)}),
+    "the same of another object": TREE.new().build({"nodes": template(astype=PRINT)}),
+    "an object by that name": TREE.new().build({"nodes": template(astype=HOOKED)}),
+    "text": BOOSTER.new().build({"_handle": template(encode=PRINT)}),
+    "values of a table": BLOCKS.new().build(
+        (1, 2, 3, {"0.14.1": {"blocks": [{"values": template(to_numpy=PRINT)}]}})
+    ),
+    "what setting an attribute calls": TOKENIZER.new().build(
+        (None, {"convert_ids_to_tokens": PRINT, "pad_token_id": 1})
+    ),
+    "a list that setting an attribute asks": LSTM.new().build(
+        (None, {"_flat_weights_names": namespace(index=PRINT)})
+    ),
+    "registering": LINEAR.new().build((None, {"register_parameter": PRINT, "a": 1})),
+    "a member of an enum, which others have": Name("signal", "Signals")(9).build({"a": 1}),
+}
+
+# What functions and classes call of what they are given.
+HANDED = {
+    "a hex text": Name("uuid", "UUID")(template(replace=PRINT)),
+    "a hex text, built later": Name("uuid", "UUID")(template(x=template(y=PARTIAL(PRINT)))),
+    "a hex text, by a keyword": Spread(Name("uuid", "UUID"), (), {"hex": template(replace=PRINT)}),
+    "a tensor": Name("torch._utils", "_rebuild_device_tensor_from_cpu_tensor")(
+        template(to=PRINT), None, "cpu", False
+    ),
+    "data of a parameter": PARAMETER.new(template(detach=PRINT)),
+    "data of an index": Name("pandas.core.indexes.base", "_new_Index")(
+        INDEX, {"data": template(to_numpy=PRINT)}
+    ),
+    "any object in which functions are": Name("numpy", "dtype")(template(x=PRINT)),
+    "one that holds such an object": Name("numpy", "dtype")(template(x=template(y=PRINT))),
+    "one that holds hooks": Name("numpy", "dtype")(HOOKED),
+    "a list of a user": Name("collections", "UserString")(
+        MESSAGE.new().build({"as_string": PRINT})
+    ),
+    "a chain of maps, of which one makes what it lacks": Name("builtins", "dict")(
+        CHAIN(DEFAULTS(PRINT), {"a": 1})
+    ),
+    "the same in a user's dict": USER_DICT(
+        USER_DICT.new().build({"data": CHAIN(DEFAULTS(PRINT), {"a": 1})})
+    ),
+}
+
+# What the hash of a key calls.
+KEYS = {
+    "a zone": as_key(DATETIME(MOMENT, OFFSET("x", 1).build({"utcoffset": PRINT}))),
+    "a zone by what it asks": as_key(
+        DATETIME(MOMENT, Name("dateutil.tz.tz", "tzrange").new().build({"_isdst": PRINT}))
+    ),
+    "a zone of a time stamp": Name("datetime", "datetime.fromtimestamp")(
+        1, OFFSET("x", 1).build({"fromutc": PRINT})
+    ),
+    "settings": as_key(
+        Name("transformers.generation.configuration_utils", "GenerationConfig")
+        .new()
+        .build({"to_json_string": PRINT})
+    ),
+    "a mesh": as_key(
+        Name("torch.distributed.device_mesh", "DeviceMesh").new().build({"_hash_key": PRINT})
+    ),
+}
+
+ALL = {
+    f"{kind}: {name}": term
+    for kind, terms in (("filled", FILLED), ("given", GIVEN), ("handed", HANDED), ("key", KEYS))
+    for name, term in terms.items()
+}
+
+
+@pytest.mark.parametrize("term", ALL.values(), ids=ALL)
+def test_what_library_code_calls_of_an_object_is_high(term: Term) -> None:
+    found = findings(term)
+    worst = min((one.severity.rank for one in found), default=9)
+    assert worst <= Severity.HIGH.rank, [(one.severity, one.message) for one in found]
+
+
+ORDINARY = {
+    "a cookie that is filled": COOKIE.new().put("a", "b"),
+    "items, then a state": ORDERED().set("a", PRINT).build({"a": LINEAR.new()}),
+    "a state of numbers, then items": COOKIE.new().build({"a": 1}).put("a", "b"),
+    "a zone": as_key(DATETIME(MOMENT, OFFSET("x", 3600))),
+    "a chain of maps": CHAIN({"a": 1}),
+    "a function in a state": LINEAR.new().build({"activation": PRINT, "index": 1}),
+    "an object by a name of a method": LINEAR.new().build({"index": LINEAR.new()}),
+    "an object by a name of a text's method": Name("scipy.optimize._optimize", "OptimizeResult")
+    .new()
+    .set("lower", Name("scipy.optimize._optimize", "OptimizeResult").new().set("x", 1)),
+    "a layer with a layer, handed on": Name("numpy", "dtype")(
+        LINEAR.new().build({"_modules": {"a": LINEAR.new()}})
+    ),
+    "a method of an object in which a function is": Name("builtins", "getattr")(
+        Name("signal", "Signals"), "SIGINT"
+    ),
+    "a model of text": BOOSTER.new().build({"_handle": "tree", "params": {"a": 1}}),
+}
+
+
+@pytest.mark.parametrize("term", ORDINARY.values(), ids=ORDINARY)
+def test_what_a_library_would_write_is_nothing(term: Term) -> None:
+    found = [one for one in findings(term) if one.severity.rank <= Severity.LOW.rank]
+    assert [(one.rule, one.message, one.evidence) for one in found] == []
