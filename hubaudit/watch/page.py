@@ -35,6 +35,7 @@ from hubaudit.watch.page_rows import (
     time_of,
 )
 from hubaudit.watch.pulse import Pulse, Vitals, is_late
+from hubaudit.watch.receive import Gate
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -89,10 +90,13 @@ class Pages:
         ledger: Ledger,
         pulse: Pulse,
         clock: Callable[[], float],
+        gate: Gate | None = None,
     ) -> None:
+        """`gate`: of which the deliveries are shown, too, by what became of them."""
         self._ledger = ledger
         self._pulse = pulse
         self._clock = clock
+        self._gate = gate
         self._started = clock()
 
     def status(self, asked: Asked) -> Rendered:
@@ -120,6 +124,7 @@ class Pages:
             several_hubs=len({one.name.endpoint for one in everything}) > 1,
             last_round=None if vitals.last_round_at is None else time_of(vitals.last_round_at),
             every=span(vitals.every),
+            deliveries=self._deliveries(),
             silent=is_late(vitals, self._started, now),
             now=time_of(now),
             refresh=REFRESH if asked.refresh else None,
@@ -159,6 +164,14 @@ class Pages:
             raise ReportUnusable(f"the stored report on {watched} cannot be read", hint=hint)
         text = encodable(REPORTS["html"].one(found.reports[0], Page()))
         return Rendered(text, _policy_in(text))
+
+    def _deliveries(self) -> list[str] | None:
+        """ "3 forged" and so on; None if nobody listens."""
+        if self._gate is None:
+            return None
+        return [
+            f"{count:,} {outcome.value}" for outcome, count in self._gate.counts.items() if count
+        ]
 
     def _watched(self, name: Name) -> Name | None:
         """As the list spells it; of those at several Hubs the first, if `name` says none."""

@@ -201,7 +201,7 @@ def serve(world: World) -> Iterator[Serve]:
             world.beat,
             gate,
             clock=world.clock,
-            pages=Pages(world.ledger, world.beat, world.clock) if page else None,
+            pages=Pages(world.ledger, world.beat, world.clock, gate) if page else None,
             hosts=own_hosts(Address(host, 0)),
         )
         server = Server(app, host, 0)
