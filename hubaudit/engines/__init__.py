@@ -85,7 +85,10 @@ def _of_file(
     path = locate(file)
     if path is None:
         return opinion("skipped", "the file is not on this disk")
-    with tempfile.TemporaryDirectory(prefix="hubaudit-engine-") as folder:
+    # what it started in a session of its own may still write there
+    with tempfile.TemporaryDirectory(
+        prefix="hubaudit-engine-", ignore_cleanup_errors=True
+    ) as folder:
         place = Path(folder).resolve()
         given = _under_a_plain_name(path, place)
         if given is None:

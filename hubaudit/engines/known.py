@@ -93,14 +93,14 @@ def _fickling(ended: Ended) -> Judgement:
 def _modelscan(ended: Ended) -> Judgement:
     """Exit codes 0 nothing, 1 issues, 2 errors, 3 nothing that it reads. Skipped files are in no list."""
     answer = json.loads(ended.result or "")
-    issues, errors = list(answer["issues"]), list(answer["errors"])
+    issues, errors = _listed(answer["issues"]), _listed(answer["errors"])
     if issues:
         return "flagged", _reasons("", [issue["description"] for issue in issues])
     if errors:
         return "error", _reasons("", [error["description"] for error in errors])
     if ended.code == 3:
         return "skipped", "it read nothing"
-    if ended.code != 0 or not answer["summary"]["scanned"]["total_scanned"]:
+    if ended.code != 0 or not _some(answer["summary"]["scanned"]["total_scanned"]):
         raise ValueError
     return "unflagged", ""
 
@@ -108,16 +108,30 @@ def _modelscan(ended: Ended) -> Judgement:
 def _modelaudit(ended: Ended) -> Judgement:
     """Exit codes 0 nothing, 1 issues, 2 errors. Notes are issues, too, and so is what it did not read."""
     answer = json.loads(ended.result or "")
-    issues = [(str(issue["severity"]), str(issue["message"])) for issue in answer["issues"]]
+    issues = [
+        (str(issue["severity"]), str(issue["message"])) for issue in _listed(answer["issues"])
+    ]
     bad = [message for severity, message in issues if severity not in {"info", "debug"}]
     if bad:
         return "flagged", _reasons("", bad)
-    if ended.code == 0 and answer["success"] is True and answer["files_scanned"]:
+    if ended.code == 0 and answer["success"] is True and _some(answer["files_scanned"]):
         return "unflagged", ""
     if answer["success"] is False:
         said = [message for _, message in issues]
         return "error", _reasons("it did not read all of it: ", said or ["it does not say why"])
     raise ValueError
+
+
+def _listed(value: object) -> list[Any]:
+    """A list. Raises TypeError for what only looks empty."""
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _some(value: object) -> bool:
+    """Whether it is a count, and of something."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _values(text: str) -> Iterable[dict[str, Any]]:

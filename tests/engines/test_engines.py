@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -161,6 +162,10 @@ def modelscan(scanned: int = 1, issues: int = 0, errors: int = 0) -> dict[str, o
         (modelscan(0), 3, "skipped", "it read nothing"),
         (modelscan(0), 0, "error", "exit code 0"),
         (modelscan(), 2, "error", "exit code 2"),
+        (modelscan() | {"issues": {}}, 0, "error", "exit code 0"),
+        (modelscan() | {"errors": ""}, 0, "error", "exit code 0"),
+        (modelscan(True), 0, "error", "exit code 0"),
+        (modelscan(-1), 0, "error", "exit code 0"),
         ("No issues found! 🎉", 0, "error", "exit code 0"),
         ("{}", 0, "error", "exit code 0"),
     ],
@@ -189,6 +194,9 @@ def modelaudit(*severities: str, success: bool = True) -> dict[str, object]:
         (modelaudit("info", success=False), 1, "error", "did not read all of it: it is info"),
         (modelaudit(), 2, "error", "exit code 2"),
         (modelaudit() | {"files_scanned": 0}, 0, "error", "exit code 0"),
+        (modelaudit() | {"files_scanned": "none"}, 0, "error", "exit code 0"),
+        (modelaudit() | {"issues": {}}, 0, "error", "exit code 0"),
+        (modelaudit() | {"success": 1}, 0, "error", "exit code 0"),
         ("", 0, "error", "exit code 0"),
     ],
 )
@@ -228,6 +236,23 @@ def test_an_engine_that_does_not_end_is_stopped_with_all_that_it_started(
     assert time.monotonic() - began < 10
     time.sleep(2.5)
     assert not alive.exists()
+
+
+def test_what_an_engine_left_running_spoils_no_report(
+    install: Install, scanned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a session of its own it is not stopped, and it fills the folder while that is removed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    install(
+        "picklescan",
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    for n in range(20_000):\n"
+        "        try: os.makedirs(f'more/{n % 50}/{n}')\n"
+        "        except OSError: pass\n"
+        "    os._exit(0)\n" + says(PICKLESCAN.format(1, 0, 0, 0)),
+    )
+    assert ask_one("picklescan", scanned)[0] == "unflagged"
 
 
 def test_an_engine_that_ends_by_a_signal_has_given_no_answer(
