@@ -35,7 +35,8 @@ _PORTS: dict[Security, int] = {
 }  # RFC 6409, RFC 8314, RFC 5321
 # What both ends of SMTP take without extensions, and nothing with a meaning in a header.
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}", re.ASCII)
-_POLICY = SMTP.clone(cte_type="7bit")  # not every server takes 8 bits
+# Not every server takes 8 bits. Shorter lines would have a subject begin with a blank on its second line.
+_POLICY = SMTP.clone(cte_type="7bit", max_line_length=998)
 _REFERENCES = 20  # alerts that a closing names; a header is not for hundreds
 
 
@@ -116,7 +117,7 @@ def message(alerts: Sequence[Alert], key: str, sender: str, address: str) -> Ema
     domain = sender.rpartition("@")[2]
     made["From"] = sender
     made["To"] = address
-    made["Subject"] = subject(alerts)
+    made["Subject"] = subject(alerts).encode("ascii", "backslashreplace").decode()
     made["Date"] = format_datetime(_newest(alerts))
     made["Message-ID"] = f"<{key}@{domain}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers to it

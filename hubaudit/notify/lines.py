@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from io import UnsupportedOperation
@@ -55,7 +56,8 @@ class Lines:
                 for alert in alerts:
                     start = b"" if _ends_whole(opened) else b"\n"
                     _write(opened, start + line(alert).encode("ascii") + b"\n")
-                os.fsync(opened)
+                if stat.S_ISREG(os.fstat(opened).st_mode):  # pipes and terminals have no disk
+                    os.fsync(opened)
             finally:
                 os.close(opened)
         except OSError as error:
