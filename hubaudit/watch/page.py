@@ -34,7 +34,7 @@ from hubaudit.watch.page_rows import (
     step_of,
     time_of,
 )
-from hubaudit.watch.pulse import Pulse, Vitals, is_late
+from hubaudit.watch.pulse import Pulse, Vitals, Watchdog
 from hubaudit.watch.receive import Gate
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Pages:
         self._pulse = pulse
         self._clock = clock
         self._gate = gate
-        self._started = clock()
+        self._dog = Watchdog(clock)
 
     def status(self, asked: Asked) -> Rendered:
         """Every watched repository, or those that are asked for, a hundred on a page."""
@@ -125,7 +125,7 @@ class Pages:
             last_round=None if vitals.last_round_at is None else time_of(vitals.last_round_at),
             every=span(vitals.every),
             deliveries=self._deliveries(),
-            silent=is_late(vitals, self._started, now),
+            silent=self._dog.is_late(vitals),
             now=time_of(now),
             refresh=REFRESH if asked.refresh else None,
         )

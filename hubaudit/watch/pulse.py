@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,8 +29,8 @@ class SinkCounters:
 class Vitals:
     """Counted since the start. Times are in seconds since 1970, None for never; spans in seconds.
 
-    `every` is the pause between rounds. `alive_at` is when the loop last came to the end of anything: a
-    look at one repository, a round, a slice of its sleep.
+    `every` is the pause between rounds. `alive_at` is when the loop last did anything: it waits in slices
+    of a second or less, for looks and for the next round.
     """
 
     watched: tuple[Name, ...]
@@ -55,7 +55,23 @@ class Pulse(Protocol):
 _PATIENCE = 900.0
 
 
-def is_late(vitals: Vitals, started: float, now: float) -> bool:
-    """Whether the loop has been silent for longer than two pauses and a very long look take."""
-    signs = [one for one in (vitals.last_round_at, vitals.alive_at) if one is not None]
-    return now - max(started, *signs) > 2 * vitals.every + _PATIENCE
+class Watchdog:
+    """Tells whether the loop has come to a stop. Threads may share it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last = (0, 0, clock())  # rounds and looks, and when there were first so many
+
+    def is_late(self, vitals: Vitals) -> bool:
+        """Whether no look and no round has ended for longer than two pauses and a very long look take.
+
+        Or the loop does nothing at all, not even wait.
+        """
+        now = self._clock()
+        done = (vitals.rounds, vitals.looks)
+        if self._last[:2] != done:
+            self._last = (*done, now)
+        since = max(self._last[2], vitals.last_round_at or 0)
+        if now - since > 2 * vitals.every + _PATIENCE:
+            return True
+        return vitals.alive_at is not None and now - vitals.alive_at > _PATIENCE

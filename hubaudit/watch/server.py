@@ -19,7 +19,7 @@ from hubaudit.watch.alert import Name
 from hubaudit.watch.ledger import Ledger
 from hubaudit.watch.listen import Address, is_loopback
 from hubaudit.watch.page import Asked, Pages, Rendered, message
-from hubaudit.watch.pulse import Pulse, is_late
+from hubaudit.watch.pulse import Pulse, Watchdog
 from hubaudit.watch.receive import Gate, Hints, Outcome
 
 try:
@@ -338,12 +338,12 @@ def _told(outcome: Outcome, status: int | None = None) -> Response:
 
 
 def _health(ledger: Ledger, pulse: Pulse, clock: Callable[[], float]) -> Endpoint:
-    started = clock()
+    dog = Watchdog(clock)
 
     def health() -> Response:
         vitals = pulse.read()
         said = {"watched": len(vitals.watched), "rounds": vitals.rounds, "status": "ok"}
-        if is_late(vitals, started, clock()):
+        if dog.is_late(vitals):
             said["status"] = "the watch is silent"
         try:
             ledger.store.rows("SELECT serial FROM watched LIMIT 1")
