@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from hubaudit.errors import RevisionMissing
+from hubaudit.errors import HubError, RepositoryMissing, RevisionMissing
 from hubaudit.events import Listener, ignore
 from hubaudit.hub.client import HubClient
+from hubaudit.model import Target
 from hubaudit.sweeping.work import How
 from hubaudit.watch.alert import Alert, Name, changed, instant
 from hubaudit.watch.approval import approve, ended
@@ -134,7 +135,9 @@ class _Look:
     def _first(self, now: Glance, *, is_added: bool) -> Looked:
         """Nothing is known, and nobody approved anything: it counts as approved as it is."""
         commit = now.state.commit if now.is_present else None
-        content = self._auditor.content(commit, None) if commit is not None else None
+        if commit is None:
+            raise self._missing()
+        content = self._auditor.content(commit, None)
         state = finished(self._auditor, now, None, content)
         self._ledger.approve(self._name, state, Origin.FIRST_SEEN)
         said = []
@@ -142,6 +145,15 @@ class _Look:
             message = f"{self._name} is new among the repositories of its owner"
             said.append(change(Kind.REPOSITORY_ADDED, message, after=state.commit))
         return self._put(None, None, state, self._mark("{}", now.mark), said)
+
+    def _missing(self) -> HubError:
+        """Why there is nothing to look at. What was never there has not changed: it may be misspelled."""
+        name = self._name
+        try:
+            self._hub.pin(Target(name.repo_id, name.repo_type, name.revision or None))
+        except HubError as error:
+            return error
+        return RepositoryMissing(f"{name} is not there to be looked at", hint="try it again")
 
     def _go_on(self, seen: Seen | None, before: State, now: Glance) -> Looked:
         mark, told = (seen.mark if seen is not None else "{}"), list[Alert]()
