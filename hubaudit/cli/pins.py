@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,9 +36,8 @@ _Strict = Annotated[
         help="Exit with 1 for a reference that only the running program knows, too.",
     ),
 ]
-_Form = Annotated[
-    options.ListFormName, typer.Option("--format", "-f", help="How the list is written.")
-]
+_FormName = Literal["text", "json", "github"]
+_Form = Annotated[_FormName, typer.Option("--format", "-f", help="How the list is written.")]
 
 
 def pins(
@@ -58,7 +57,7 @@ def pins(
     def job() -> int:
         from hubaudit.pins import State
         from hubaudit.pins.files import search
-        from hubaudit.pins.report import as_json, as_text
+        from hubaudit.pins.report import as_github, as_json, as_text
 
         files = list(search(paths))
         if not files:
@@ -67,8 +66,13 @@ def pins(
         answers = _answers(files, quiet=quiet, verbose=verbose) if resolve else None
         commits = answers.commits if answers else {}
         shown = frozenset(State) if verbose else failing
-        text = as_json(files, commits) if form == "json" else as_text(files, commits, shown)
-        console.write(text)
+        match form:
+            case "json":
+                console.write(as_json(files, commits))
+            case "github":
+                console.write(as_github(files, commits, failing))
+            case _:
+                console.write(as_text(files, commits, shown))
         if answers is not None and answers.errors:
             return errors.UNDECIDED
         return _exit_code(files, failing)

@@ -1,4 +1,4 @@
-"""What `hubaudit pins` says: lines that editors jump to, or JSON."""
+"""What `hubaudit pins` says: lines that editors jump to, JSON, or annotations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from hubaudit.pins.files import FileFound
 from hubaudit.pins.reference import Form, Place, Reference, State
 from hubaudit.pins.resolve import Asked, asked
 from hubaudit.report.escape import encodable, visible
+from hubaudit.report.github import command
+from hubaudit.report.json import printable
 from hubaudit.report.words import count
 
 SCHEMA = "hubaudit.pins/1"
@@ -46,7 +48,30 @@ def as_json(files: Sequence[FileFound], commits: Commits) -> str:
             for part in file.found.unparsed
         ],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return printable(json.dumps(document, indent=2)) + "\n"
+
+
+def as_github(files: Sequence[FileFound], commits: Commits, shown: frozenset[State]) -> str:
+    """An annotation for each of them, at its place in the checkout, and one with the summary."""
+    made = []
+    for file in files:
+        for reference in file.found.references:
+            if reference.state in shown:
+                commit = _commit(reference, commits)
+                pin = f"; write {paste(reference, commit)}" if commit is not None else ""
+                title = _word(reference.state)
+                said = f"{_said(reference)}{pin}"
+                made.append(command("error", _where(file.path, reference.place, title), said))
+        made += [
+            command("error", _where(file.path, part.place, "not read"), part.why)
+            for part in file.found.unparsed
+        ]
+    made.append(command("notice", {"title": "hubaudit pins"}, _summary(files)))
+    return "".join(made)
+
+
+def _where(path: str, place: Place, title: str) -> dict[str, str]:
+    return {"file": path, "line": str(place.line), "col": str(place.column), "title": title}
 
 
 def paste(reference: Reference, commit: str) -> str:
@@ -67,14 +92,20 @@ def paste(reference: Reference, commit: str) -> str:
     return f'revision="{commit}"'
 
 
-def _lines(path: str, reference: Reference, commits: Commits) -> Iterator[str]:
+def _word(state: State) -> str:
+    words = {State.UNPINNED: "not pinned", State.UNKNOWN: "cannot be told"}
+    return words.get(state, state.value)
+
+
+def _said(reference: Reference) -> str:
     kind = "" if reference.repo_type == "model" else f"{reference.repo_type}s/"
     what = f" loads {kind}{reference.repo_id}" if reference.repo_id else ""
-    said = f"{reference.via}{what}: {reference.why}"
-    word = {State.UNPINNED: "not pinned", State.UNKNOWN: "cannot be told"}.get(
-        reference.state, reference.state.value
-    )
-    yield f"{_at(path, reference.place)}: {word}: {visible(said)}"
+    return f"{reference.via}{what}: {reference.why}"
+
+
+def _lines(path: str, reference: Reference, commits: Commits) -> Iterator[str]:
+    word = _word(reference.state)
+    yield f"{_at(path, reference.place)}: {word}: {visible(_said(reference))}"
     if reference.reason:
         yield f"    ignored: {visible(reference.reason)}"
     commit = _commit(reference, commits)

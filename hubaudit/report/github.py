@@ -6,10 +6,10 @@ Syntax and escapes: docs.github.com, "Workflow commands for GitHub Actions", and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hubaudit.model import Finding, RepoReport, Severity, Verdict
-from hubaudit.report.escape import clipped, clipped_middle
+from hubaudit.report.escape import clipped, clipped_middle, visible
 from hubaudit.report.order import heaps
 from hubaudit.report.page import Page
 from hubaudit.report.tally import counts_text, place, standing, subject
@@ -63,6 +63,11 @@ def _command(level: str, title: str, message: str, page: Page | None) -> str:
     properties = {"title": clipped_middle(title, TITLE)}
     if page is not None and page.origin is not None:
         properties = {"file": page.origin.path, "line": str(page.origin.line), **properties}
+    return command(level, properties, message)
+
+
+def command(level: str, properties: Mapping[str, str], message: str) -> str:
+    """A line that makes an annotation. `level`: error, warning or notice."""
     listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     return f"::{level} {listed}::{_data(clipped(message, MESSAGE))}\n"
 
@@ -72,4 +77,4 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _data(visible(text)).replace(":", "%3A").replace(",", "%2C")

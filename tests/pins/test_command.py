@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -203,3 +204,33 @@ def test_text_of_the_code_is_shown_harmless(run: Run, code: Path) -> None:
     done = run(".")
     assert "\x1b" not in done.stdout
     assert len(done.stdout.splitlines()) == 2
+
+
+HOSTILE = "hf_hub_download('org/m', 'x', revision='\x9b31m\u202e##[error]\x7f%0A::error::x')\n"
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github"])
+def test_no_text_of_the_code_is_a_command_or_an_escape(form: str, run: Run, code: Path) -> None:
+    (code / "::error file=x::y.py").write_text(UNPINNED)
+    (code / "a\x1b[2J\u202e.py").write_text(UNPINNED)
+    (code / "b.py").write_text(HOSTILE)
+    out = run(".", "-v", "-f", form).stdout
+    assert "31m" in out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", out)
+    assert "##[" not in out
+    ours = re.compile(r"::(error file=[^:,]*,line=1,col=1,|notice )title=[^:,]*::[^\r\n]*")
+    lines = [line for line in out.splitlines() if line.lstrip().startswith("::")]
+    assert all(map(ours.fullmatch, lines))
+    assert len(lines) == (4 if form == "github" else 0)
+
+
+def test_annotations_stand_at_the_reference_and_say_what_to_paste(run: Run, code: Path) -> None:
+    (code / "a.py").write_text(f"\n  \nx = {UNPINNED}")
+    done = run("a.py", "--resolve", "-f", "github")
+    assert done.returncode == 1
+    where = "::error file=a.py,line=3,col=5,title=not pinned::hf_hub_download loads org/m: "
+    why = f'no revision: it follows the branch main; write revision="{commit("org/m")}"'
+    assert done.stdout.splitlines() == [
+        where + why,
+        "::notice title=hubaudit pins::1 reference to the Hub in 1 file, 1 not pinned",
+    ]
