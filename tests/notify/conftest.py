@@ -142,10 +142,11 @@ class WebSink:
                     self.close_connection = True
                     return
                 self.send_response(answer[0])
-                for name, value in {"Content-Length": "2", **answer[1]}.items():
+                headers = {"Content-Length": "2", **answer[1]}
+                for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(b"ok")
+                self.wfile.write(b"ok"[: int(headers["Content-Length"])])
 
             def log_message(self, *_args: object) -> None:
                 pass

@@ -16,6 +16,8 @@ from hubaudit.notify.apprise import from_spec
 
 from .conftest import HOSTILE, WebSink, alert, closing
 
+# It imports all of its services when it is first asked for one, and some import what is deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 TOKEN = "T0KEN-of-the-service"
 
 
