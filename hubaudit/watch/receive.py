@@ -52,7 +52,8 @@ class Hook:
     """What a delivery is about. None stands for what it does not say, or not as the Hub would.
 
     `repo_type` is the Hub's word and may be one that nobody watches (`bucket`). `object_id` is the `_id`,
-    `moved_to` the new id of a repository that was renamed. `scope` is cut to its first two parts.
+    `moved_to` the new id of a repository that was renamed. `scope` is cut to its first two parts, and
+    `action` is `update` then, as the Hub's documentation has it (docs/hub/webhooks.md).
     """
 
     repo_type: str
@@ -84,14 +85,15 @@ def read_hook(body: bytes) -> Hook:
         raise MalformedHook("its repo.name is no repository id")
     moved = top.get("movedTo")
     discussion = top.get("discussion")
+    scope, action = _text(event, "scope", _WORD).split("."), _text(event, "action", _WORD)
     is_pull_request = discussion.get("isPullRequest") if isinstance(discussion, dict) else None
     return Hook(
         repo_type=repo_type,
         repo_id=repo_id,
         object_id=_matching(_OBJECT_ID, repo.get("id")),
         moved_to=_matching(_REPO_ID, moved.get("name")) if isinstance(moved, dict) else None,
-        scope=".".join(_text(event, "scope", _WORD).split(".")[:2]),
-        action=_text(event, "action", _WORD),
+        scope=".".join(scope[:2]),
+        action=action if len(scope) <= 2 else "update",
         refs=_refs(top.get("updatedRefs")),
         is_pull_request=is_pull_request if isinstance(is_pull_request, bool) else None,
     )

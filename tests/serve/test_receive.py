@@ -55,7 +55,7 @@ def test_a_rename_says_where_it_went() -> None:
 def test_what_is_new_at_the_hub_is_tolerated() -> None:
     hook = read_hook(
         body(
-            event={"action": "transmogrify", "scope": "repo.content.lfs.chunk", "why": [1]},
+            event={"action": "transmogrify", "scope": "repo.content", "why": [1]},
             webhook={"version": 99},
             repo={"headSha": 7, "id": 5, "brandNew": {"a": 1.5}},
             updatedRefs=[{"ref": "refs/x", "oldSha": None, "newSha": "?"}, 3, {"ref": 4}],
@@ -67,6 +67,13 @@ def test_what_is_new_at_the_hub_is_tolerated() -> None:
     assert (hook.object_id, hook.moved_to) == (None, None)
     assert hook.refs == (RefUpdate("refs/x", None, None),)
     assert hook.can_matter
+
+
+def test_a_scope_that_is_narrower_than_known_is_an_update_of_the_wider_one() -> None:
+    hook = read_hook(body(event={"action": "delete", "scope": "repo.config.dois.more"}))
+    assert (hook.scope, hook.action) == ("repo.config", "update")
+    hook = read_hook(body(event={"action": "delete", "scope": "repo"}))
+    assert (hook.scope, hook.action) == ("repo", "delete")
 
 
 @pytest.mark.parametrize(
