@@ -191,6 +191,20 @@ def given_back(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     return Outcome((), reader.see(args[0])) if args else None
 
 
+def held_object(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+    """`scalar(dtype, value)` of numpy yields the value itself, of a dtype of objects; `object_` always does.
+
+    Of bytes, as numpy writes them, it makes a number (numpy 2.4, multiarraymodule.c `array_scalar`).
+    """
+    match [reader.see(value) for value in args]:
+        case [_, bytes() | Skipped()]:
+            return NOTHING
+        case [*_, held]:
+            return Outcome((), held)
+        case _:
+            return NOTHING
+
+
 def compute(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
     """Arithmetic, comparisons and the like: of constants they only compute, slowly if these are large."""
     return NOTHING if all(_is_plain(reader.see(value)) for value in args) else None

@@ -64,7 +64,9 @@ class Changes:
         self._hooks: dict[int, list[_Hook]] = {}
         self._own_states: dict[tuple[int, Global], bool] = {}
         self._built: dict[int, bool] = {}  # and whether a state held what may be called
-        self._armed_at: dict[int, int] = {}  # by which BUILD the first such state was given
+        # Which BUILD gave it the first such state, and where items were last put into it. Picklers fill
+        # an object and give it its state after that (Lib/pickle.py `save_reduce`).
+        self._armed_at: dict[int, int] = {}
         self._last_filled: dict[int, int] = {}
         self._passing: list[tuple[Call, Call]] = []
 
@@ -94,7 +96,7 @@ class Changes:
         is_new = counts or makes_new(origin, self._catalogue, self._trace.protocol)
         if not is_new or is_class(self._reader.see(made)) or self._built.get(id(made)):
             yield call, Effect(method_of(self._reader.see(made), "__setstate__"), Use.CALLED)
-        if made.flat and self._states.is_lively(state):
+        if (made.flat or made.items) and self._states.is_lively(state):
             self._armed_at.setdefault(id(made), call.offset)
         if len(made.state) > 1:
             self._built[id(made)] = self._built.get(id(made)) or self._states.is_lively(state)
@@ -115,7 +117,8 @@ class Changes:
         """APPENDS, ADDITEMS and SETITEMS on what a call made."""
         made = self._reader.see(call)
         maker = made.maker if isinstance(made, Instance) else None
-        if call.items and not self._is_filled_as_a_list(call, maker):
+        is_late = self._last_filled.get(id(call), 0) >= self._armed_at.get(id(call), inf)
+        if call.items and (is_late or not self._is_filled_as_a_list(call, maker)):
             shown = Call("APPENDS", with_states(call), (call.items,), call.offset)
             yield shown, Effect(method_of(made, "append"), Use.CALLED)
         if call.flat and (maker is None or not is_plain_dict(maker)):
@@ -124,8 +127,8 @@ class Changes:
             scanned = self._states.scan(part)
             if scanned.sets_specials or scanned.has_computed_names:
                 yield shown, _SETS_SOMETHING
-            if maker is None or not self._is_filled_as_a_dict(call, maker):
-                yield shown, Effect(method_of(made, "__setitem__"), Use.CALLED)
+            if is_late or maker is None or not self._is_filled_as_a_dict(call, maker):
+                yield with_states(call), Effect(method_of(made, "__setitem__"), Use.CALLED)
 
     def _is_filled_as_a_list(self, call: Call, maker: Global | None) -> bool:
         """Whether its `append` and `extend` are those of its class, and that is a list or nobody's."""
@@ -140,14 +143,9 @@ class Changes:
         return all(isinstance(part, Mapping) for part in parts)
 
     def _is_filled_as_a_dict(self, call: Call, maker: Global) -> bool:
-        """Whether it may be a dict, and is new, and nothing was put into it that its methods would call.
-
-        Picklers fill a dict and give it its state after that (Lib/pickle.py `save_reduce`).
-        """
+        """Whether it may be a dict, and is new."""
         origin = self._reader.see(call.function)
-        if is_no_dict(maker) or not makes_new(origin, self._catalogue, self._trace.protocol):
-            return False
-        return self._last_filled.get(id(call), 0) < self._armed_at.get(id(call), inf)
+        return not is_no_dict(maker) and makes_new(origin, self._catalogue, self._trace.protocol)
 
     def _change_name(
         self, call: Call, target: Global, state: Value

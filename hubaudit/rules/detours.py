@@ -45,6 +45,8 @@ _CYTHON_NEW_OBJECT = (
     "sklearn.neighbors.kd_tree",
 )
 
+_OF_LISTS = ("bool", "double", "int", "tensor")
+
 # What each yields or does, by the name that Python 3 knows it by.
 _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
     {
@@ -128,6 +130,10 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         ("torch._tensor", "_rebuild_from_type_v2"): loaders.rebuild_from_type,
         ("torch._utils", "_rebuild_parameter_with_state"): loaders.parameter_with_state,
         ("torch.jit._pickle", "restore_type_tag"): callers.given_back,
+        **{("torch.jit._pickle", f"build_{of}list"): callers.given_back for of in _OF_LISTS},
+        ("numpy", "object_"): callers.held_object,
+        ("numpy.core.multiarray", "scalar"): callers.held_object,
+        ("numpy._core.multiarray", "scalar"): callers.held_object,
         ("diffusers.configuration_utils", "FrozenDict"): loaders.keyword_dict,
         ("zoneinfo", "ZoneInfo._unpickle"): loaders.zone_by_name,
         ("pytz", "_p"): loaders.zone_by_name,

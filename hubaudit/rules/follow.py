@@ -85,7 +85,8 @@ class Follower:
         self._states = States(self.see)
         self._changes = Changes(self, trace, catalogue, self._states)
         self._current: Call | None = None
-        self._handed: list[tuple[Call, Call, bool]] = []
+        # by the id of what is handed to a call, and whether its arguments settle it: the first such call
+        self._handed: dict[tuple[int, bool], tuple[Call, Call]] = {}
         self._steps_left = _MOST_STEPS
         self._nested = 0
         self._text_left = _MOST_TEXT
@@ -212,15 +213,17 @@ class Follower:
 
     def _hand_on(self, args: Iterable[Value], *, is_settled: bool) -> None:
         for arg in args:
-            if self._current is not None and isinstance(arg, Call) and (arg.state or arg.flat):
-                self._handed.append((self._current, arg, is_settled))
+            held = arg.flat[1:_MOST_ARGUMENTS:2] if isinstance(arg, Mapping) else (arg,)
+            for one in held:
+                if self._current is not None and isinstance(one, Call) and (one.state or one.flat):
+                    self._handed.setdefault((id(one), is_settled), (self._current, one))
 
     def _asked_in_passing(self) -> Iterator[tuple[Call, Effect]]:
         """Calls of what asks an object for methods that were put into it, perhaps later.
 
         What is settled by its arguments asks for none, unless there is nothing else to such an object.
         """
-        for call, arg, is_settled in self._handed:
+        for (_, is_settled), (call, arg) in self._handed.items():
             if self._states.is_disguised(arg) if is_settled else self._states.is_armed(arg):
                 yield call, _CALLS_SOMETHING
 

@@ -23,8 +23,10 @@ See = Callable[[Value], Meaning]
 # Values of a state that are looked at for functions, before it counts as holding one. It is asked only
 # where no library's file comes: 25,000 files of 30 libraries build no object twice.
 _MOST_VALUES = 2000
-_MOST_SEARCHED = 100_000  # objects that are looked into because they are handed to a call
+_MOST_SEARCHED = 1_000_000  # objects that are looked into because they are handed to a call
 _MOST_DEPTH = 3  # dicts as keys `__dict__` in each other: libraries write one
+
+_MOST_PARTS = 16  # values of a tuple that is a state: torch's quantized layers have 15
 
 # What unpicklers and copies look up on an object, and on its class only if the object has none.
 HOOKS = ("__setstate__", "append", "extend", "add", "keys")
@@ -107,11 +109,6 @@ def is_made(meant: Meaning) -> bool:
     return isinstance(meant, Bound | Getter | ItemGetter | MethodCaller)
 
 
-def may_be_function(meant: Meaning) -> bool:
-    """Whether it is a function, or what nobody knows. Arrays that loaders put in are known to be none."""
-    return isinstance(meant, Global) or is_made(meant) or meant is NOBODY_KNOWS
-
-
 def inside(container: Value) -> Iterable[Value]:
     """What is in a list, tuple, dict or set: of a dict its keys and values in turn."""
     match container:
@@ -184,7 +181,7 @@ class Scanned:
         *("passing", "sets_specials"),
     )
 
-    def __init__(self, part: Mapping, see: See) -> None:
+    def __init__(self, part: Mapping, may_be_function: Callable[[Value], bool]) -> None:
         self._part = part  # which keeps its id
         self.hooks: list[tuple[str, Value]] = []
         self.inner: list[Value] = []
@@ -197,14 +194,13 @@ class Scanned:
             if isinstance(name, str) and name == "__dict__":
                 self.inner.append(value)
             if is_live(value):
-                self._note(name, value, see(value))
+                self._note(name, value, may_be_function(value))
         if len(self.hooks) > MOST_HOOKS:
             self.hooks = [("keys", ONE_OF_MANY)]
         if len(self.inner) > MOST_HOOKS:
             self.inner = [_UNREAD]
 
-    def _note(self, name: Value, value: Value, meant: Meaning) -> None:
-        is_function = may_be_function(meant)
+    def _note(self, name: Value, value: Value, is_function: bool) -> None:
         self.holds_functions |= is_function
         if isinstance(name, Call | Unknown):
             self.has_computed_names = True
@@ -235,7 +231,9 @@ class States:
         self._searched = 0
 
     def parts_of(self, state: Value) -> tuple[Value, ...]:
-        """The dicts of attributes in a state: of a dict, or of two, the second for slots; and `__dict__`.
+        """The dicts of attributes in a state: a dict, or those in a tuple, as of slots; and `__dict__`.
+
+        Of two the second is for slots; `BytesIO` has its own at the end of three, `partial` of four.
 
         A `Mapping` each, or an `Unknown` for one that cannot be read.
         """
@@ -245,7 +243,7 @@ class States:
         return known
 
     def _read(self, state: Value, depth: int) -> Iterator[Value]:
-        for one in state if isinstance(state, tuple) and len(state) == 2 else (state,):
+        for one in state[:_MOST_PARTS] if isinstance(state, tuple) else (state,):
             part = self._dict_of(one, whole=one is state)
             if part is not None:
                 yield part
@@ -266,8 +264,13 @@ class States:
         """What is set in a dict."""
         known = self._scanned.get(id(part))
         if known is None:
-            known = self._scanned[id(part)] = Scanned(part, self._see)
+            known = self._scanned[id(part)] = Scanned(part, self._may_be_function)
         return known
+
+    def _may_be_function(self, value: Value) -> bool:
+        """Whether it is one, or nobody knows. Arrays that loaders put in are known to be none."""
+        meant = self._see(value)
+        return isinstance(meant, Global) or is_made(meant) or meant is NOBODY_KNOWS
 
     def is_lively(self, state: Value) -> bool:
         """Whether a state holds anything that may be called."""

@@ -38,6 +38,8 @@ PARAMETER = Name("torch.nn.parameter", "Parameter")
 TOKENIZER = Name("transformers.models.bert.tokenization_bert", "BertTokenizer")
 MOMENT = b"\x07\xe8\x01\x01\x00\x00\x00\x00\x00\x00"
 
+SCALAR = Name("numpy._core.multiarray", "scalar")
+THROUGH_NUMPY = SCALAR(Name("numpy", "dtype")("O8", False, True), PRINT)
 ARMED_COOKIE = COOKIE.new().build({"value_encode": PRINT})
 HOOKED = LINEAR.new().build({"_forward_pre_hooks": {0: PRINT}})
 
@@ -78,6 +80,13 @@ FILLED = {
     ).put(0, template(as_matrix=PRINT)),
     "a series": SERIES.new().put(0, template(copy=PRINT)),
     "a morsel": MORSEL.new().put(template(lower=PRINT), "b"),
+    "a function that came through numpy": COOKIE.new()
+    .build({"value_encode": THROUGH_NUMPY})
+    .put("a", "b"),
+    "an object of an unlisted class": Name("codecs", "StreamReader")
+    .new()
+    .build({"stream": namespace(append=PRINT)})
+    .append(1),
     "what nobody knows": Name("builtins", "next")(Name("builtins", "iter")([COOKIE.new()])).put(
         "a", "b"
     ),
@@ -124,6 +133,19 @@ HANDED = {
     ),
     "a chain of maps, of which one makes what it lacks": Name("builtins", "dict")(
         CHAIN(DEFAULTS(PRINT), {"a": 1})
+    ),
+    "a file in memory": Name("uuid", "UUID")(
+        Name("_io", "BytesIO")().build((b"", 0, {"replace": PRINT}))
+    ),
+    "an object among keywords": Name("torch.nested._internal.nested_tensor", "_rebuild_njt")(
+        {"values": template(x=PRINT)}
+    ),
+    "a function that came through numpy": Name("numpy", "dtype")(template(x=THROUGH_NUMPY)),
+    "a function that came through an object of numpy": Name("numpy", "dtype")(
+        template(x=Name("numpy", "object_")(PRINT))
+    ),
+    "a function that came through torch": Name("numpy", "dtype")(
+        template(x=Name("torch.jit._pickle", "build_intlist")(PRINT))
     ),
     "the same in a user's dict": USER_DICT(
         USER_DICT.new().build({"data": CHAIN(DEFAULTS(PRINT), {"a": 1})})
@@ -179,6 +201,12 @@ ORDINARY = {
     ),
     "a method of an object in which a function is": Name("builtins", "getattr")(
         Name("signal", "Signals"), "SIGINT"
+    ),
+    "a number of numpy": LINEAR.new().build(
+        {"copy": SCALAR(Name("numpy", "dtype")("f8"), b"12345678")}
+    ),
+    "a dtype that is handed on": SCALAR(
+        Name("numpy", "dtype")("f8").build((3, "<", None, None, None, -1, -1, 0)), b"12345678"
     ),
     "a model of text": BOOSTER.new().build({"_handle": "tree", "params": {"a": 1}}),
 }
