@@ -357,6 +357,32 @@ def test_without_anything_to_audit_the_action_fails(runner: Runner) -> None:
     assert "neither targets nor paths" in done.stdout
 
 
+def test_the_action_checks_pins_and_says_where(runner: Runner) -> None:
+    sources = runner.folder / "checkout" / "a folder; $(touch hacked)"
+    sources.mkdir()
+    (sources / "load.py").write_text("hf_hub_download('demo/ordinary', 'x')\n")
+    (sources / "``` [x](y).py").write_text("hf_hub_download('demo/ordinary', 'x')\n")
+    done = runner.run("audit", pins=f"\n# not this\n {sources.name}\n")
+    assert done.returncode == 1, done.stdout + done.stderr
+    outputs = runner.outputs()
+    assert (outputs["verdict"], outputs["exit-code"], outputs["json-file"]) == ("fail", "1", "")
+    assert f"::error file={sources.name}/load.py,line=1,col=1,title=not pinned::" in done.stdout
+    told = [line for line in runner.summary().splitlines() if line and line[0] != "#"]
+    assert any('revision="' in line for line in told)
+    assert all(line.startswith("    ") for line in told)
+    assert not list(runner.folder.rglob("hacked"))
+
+
+def test_pins_that_hold_pass_beside_a_target_that_fails(runner: Runner) -> None:
+    (runner.folder / "checkout" / "load.py").write_text("x = 1\n")
+    assert runner.run("audit", pins="load.py").returncode == 0
+    assert runner.outputs()["verdict"] == "pass"
+    assert runner.run("audit", pins="load.py", targets="demo/os-system").returncode == 1
+    assert runner.outputs()["verdict"] == "fail"
+    assert runner.run("audit", pins="missing.py").returncode == 2
+    assert runner.outputs()["verdict"] == "error"
+
+
 def test_options_reach_the_audit_one_a_line(runner: Runner) -> None:
     done = runner.run("audit", targets="demo/os-system", args="--fail-on\nbanana")
     assert done.returncode == 2
