@@ -68,6 +68,7 @@ def allowed() -> Allowed:
     return Allowed(lists["torch"], frozenset(lists["opcodes"]), frozenset(lists["names"]))
 
 
+@cache
 def data() -> str:
     """The shipped list as text. Part of the ruleset's digest."""
     return (resources.files("hubaudit.rules") / "weights_only.toml").read_text(encoding="utf-8")
