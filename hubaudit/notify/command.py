@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -18,8 +19,8 @@ from hubaudit.notify.wording import worst
 from hubaudit.watch.alert import Alert
 
 LIMIT = 60.0  # seconds; what takes longer is put into the background by the command itself
-# Ours, and none of the command's business. What else is in the environment it may have.
-_SECRETS = ("HUBAUDIT_WEBHOOK_SECRET", "HUBAUDIT_SMTP_PASSWORD")
+# Of ours these are none of the command's business. What else is in the environment it may have.
+_SECRET = re.compile(r"HUBAUDIT_\w*(SECRET|PASSWORD|TOKEN)")
 
 
 class Command:
@@ -33,7 +34,9 @@ class Command:
     ) -> None:
         self.name = name_of("command", Path(words[0]).name, "\0".join(words))
         self._words = list(words)
-        self._environ = {name: environ[name] for name in environ if name not in _SECRETS}
+        self._environ = {
+            name: value for name, value in environ.items() if not _SECRET.fullmatch(name)
+        }
         self._limit = limit
         self._running: subprocess.Popen[bytes] | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from threading import Condition, Event, Lock, Thread
 
@@ -77,16 +77,8 @@ class Deliverer:
 
         Returns sooner where nothing more would be tried in that time.
         """
-        until = time.monotonic() + timeout
-        for courier in self._couriers:
-            courier.rests_until = None
-        self.wake()
-        with self._changed:
-            while (left := until - time.monotonic()) > 0:
-                end = self._clock() + left
-                if all(courier.rests_beyond(end) for courier in self._couriers):
-                    break
-                self._changed.wait(min(left, 1.0))
+        if self._threads:
+            self._wait(time.monotonic() + timeout)
         return sum(self._outbox.pending(courier.name) for courier in self._couriers)
 
     def stop(self) -> None:
@@ -107,6 +99,17 @@ class Deliverer:
             one.name: replace(one.counted, pending=self._outbox.pending(one.name))
             for one in self._couriers
         }
+
+    def _wait(self, until: float) -> None:
+        for courier in self._couriers:
+            courier.rests_until = None
+        self.wake()
+        with self._changed:
+            while (left := until - time.monotonic()) > 0:
+                end = self._clock() + left
+                if all(courier.rests_beyond(end) for courier in self._couriers):
+                    return
+                self._changed.wait(min(left, 1.0))
 
     def _join(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -226,7 +229,10 @@ class _Courier:
 
     def _next(self, now: float) -> float:
         found = self._outbox.next_at(self.name)
-        return _NEVER if found is None else max(found, now + 0.05)
+        if found is None:
+            self._recover(self._failing)  # another process may have delivered what we could not
+            return _NEVER
+        return max(found, now + 0.05)
 
     def _send(self, taken: tuple[Pending, ...]) -> bool:
         """Whether the sink has it now."""
@@ -285,7 +291,11 @@ class _Courier:
             self._was_in_trouble = False
             self._outbox.hasten(self.name, self._clock() + FIRST_PAUSE)
         self.counted = replace(self.counted, delivered=self.counted.delivered + len(ids))
-        self._failing.difference_update(ids)
+        self._recover(ids)
+
+    def _recover(self, ids: Iterable[int]) -> None:
+        """These are delivered. The trouble is over if that was all that had failed."""
+        self._failing.difference_update(tuple(ids))
         if self.counted.error is not None and not self._failing:
             self.counted = replace(self.counted, error=None)
             self._warn(f"alerts reach {self.name} again")
@@ -316,7 +326,7 @@ class _Courier:
         """The last error, of which `warn` hears only if it is the first."""
         is_first = self.counted.error is None
         self.counted = replace(self.counted, error=_short(said))
-        if is_first:
+        if is_first and not self._stopping.is_set():  # what an end breaks off is no trouble
             self._warn(f"alerts do not reach {self.name}: {_short(said)}; they are sent again")
 
 

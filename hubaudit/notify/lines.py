@@ -87,8 +87,10 @@ def from_spec(rest: str, _environ: Mapping[str, str]) -> tuple[Notifier, ...]:
 
 
 def _ends_whole(opened: int) -> bool:
-    size = os.fstat(opened).st_size
-    return size == 0 or os.pread(opened, 1, size - 1) == b"\n"
+    if os.fstat(opened).st_size == 0:
+        return True
+    os.lseek(opened, -1, os.SEEK_END)
+    return os.read(opened, 1) == b"\n"
 
 
 def _write(number: int, data: bytes) -> None:

@@ -60,6 +60,17 @@ class Hanging(Told):
         self.released.wait(30)
 
 
+class Killed(Hanging):
+    """One that is ended by being closed, as a command is."""
+
+    def send(self, alerts: Sequence[Alert], key: str) -> None:
+        super().send(alerts, key)
+        raise DeliveryFailed("the command was ended by signal 9")
+
+    def close(self) -> None:
+        self.released.set()
+
+
 @contextmanager
 def delivering(
     box: Box, *sinks: Notifier, digest: float | None = None, warned: list[str] | None = None
@@ -207,6 +218,30 @@ def test_warn_hears_of_the_first_failure_and_of_the_end_of_trouble(live: Box) ->
     ]
 
 
+def test_trouble_is_over_when_another_process_has_delivered_it(
+    live: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 60.0)
+    live.tell("org/x", "told")
+    warned: list[str] = []
+    sink = Told(failures=[DeliveryFailed("it answered 503")])
+    with delivering(live, sink, warned=warned) as deliverer:
+        assert deliverer.flush(1) == 1
+        live.outbox.acknowledge("told", [1])
+        assert deliverer.flush(1) == 0
+        assert deliverer.counters()["told"].error is None
+    assert warned[1:] == ["alerts reach told again"]
+
+
+def test_what_the_end_breaks_off_is_no_trouble(live: Box) -> None:
+    live.tell("org/x", "hanging")
+    warned: list[str] = []
+    with delivering(live, killed := Killed(), warned=warned):
+        assert killed.entered.wait(5)
+    assert wait_until(lambda: live.store.rows("SELECT attempts FROM deliveries") == [(1,)])
+    assert not warned
+
+
 def test_an_error_that_nobody_foresaw_ends_nothing_and_shows_no_text(live: Box) -> None:
     live.tell("org/x", "told")
     warned: list[str] = []
@@ -301,11 +336,13 @@ def test_what_another_process_writes_is_found_without_a_bell(
         assert wait_until(lambda: len(sink.keys) == 1, 3.0)
 
 
-def test_without_a_start_nothing_is_sent_and_counted_as_delivered(live: Box) -> None:
+def test_without_a_start_nothing_is_sent(live: Box) -> None:
     live.tell("org/x", "told")
-    deliverer = Deliverer(live.outbox, [Told()])
+    deliverer = Deliverer(live.outbox, [sink := Told()])
+    assert deliverer.flush(30) == 1
     assert deliverer.counters()["told"].pending == 1
     deliverer.stop()
+    assert not sink.tried
 
 
 def test_503_then_429_then_200_over_a_real_connection(live: Box, sink: WebSink) -> None:

@@ -6,11 +6,15 @@ import hashlib
 import hmac
 import json
 import logging
+import shutil
+import socket
+import ssl
 import time
 import traceback
 from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -22,6 +26,7 @@ from hubaudit.notify.payload import message_key, schema
 from hubaudit.notify.webhook import Webhook, seconds_of
 
 from .conftest import HOSTILE, Act, WebSink, alert, closing
+from .mailserver import make_certificate
 
 SECRET = "hunter2-of-the-signature"
 TOKEN = "T0KEN-in-the-path"
@@ -245,6 +250,47 @@ def test_user_and_password_go_into_a_header_and_netrc_is_not_asked(
     Webhook(sink.url.replace("//", "//me:p%40ss@")).send([alert()], alert().key)
     assert "Authorization" not in sink.received[0].headers
     assert sink.received[1].headers["Authorization"] == "Basic bWU6cEBzcw=="
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, which makes the certificate")
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+def encrypted(sink: WebSink, certificate: Path) -> str:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    server = sink._server
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return sink.url.replace("http://127.0.0.1", "https://localhost")
+
+
+def test_a_trusted_certificate_is_needed_and_enough(
+    sink: WebSink, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = Webhook(encrypted(sink, certificate))
+    assert "its certificate is not trusted" in str(failure(webhook))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    webhook.send([alert()], alert().key)
+    assert len(sink.received) == 1
+
+
+def test_a_sink_that_hangs_behind_tls_is_given_up(
+    sink: WebSink, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    sink.act = slow_head
+    failed = failure(Webhook(encrypted(sink, certificate), whole=0.5))
+    assert str(failed) == "it took longer than 0.5 seconds"
+
+
+def test_a_handshake_that_never_comes_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        failed = failure(Webhook(f"https://localhost:{port}/x", whole=0.3))
+    assert str(failed) == "it took longer than 0.3 seconds"
 
 
 def told_by(webhook: Webhook, caplog: pytest.LogCaptureFixture) -> str:
