@@ -127,15 +127,6 @@ class Ledger:
         query = f"{_TOLD} WHERE {_SAME} AND id < ? ORDER BY id DESC LIMIT ?"
         return tuple(map(_told, self.store.rows(query, (*astuple(name), before, most))))
 
-    def latest(self, *, most: int) -> tuple[Told, ...]:
-        """The newest first, of all repositories."""
-        return tuple(map(_told, self.store.rows(f"{_TOLD} ORDER BY id DESC LIMIT ?", (most,))))
-
-    def has_drift(self, name: Name) -> bool:
-        """Whether an alert is open."""
-        query = f"SELECT 1 FROM alerts WHERE {_SAME} AND closed IS NULL LIMIT 1"
-        return bool(self.store.rows(query, astuple(name)))
-
     def open_alerts(self, name: Name) -> tuple[Told, ...]:
         """Those that nothing closed yet, the oldest first."""
         query = f"{_TOLD} WHERE {_SAME} AND closed IS NULL ORDER BY id"

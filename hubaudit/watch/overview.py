@@ -11,8 +11,8 @@ from typing import cast
 
 from hubaudit.model import RepoType, Severity
 from hubaudit.store import AuditKey, StoredAudit
-from hubaudit.watch.alert import Name
-from hubaudit.watch.ledger import Approval, Ledger, Origin, Seen, Trouble
+from hubaudit.watch.alert import Name, loads
+from hubaudit.watch.ledger import Approval, Ledger, Origin, Seen, Told, Trouble
 
 _NAME = "endpoint, repo_type, repo_id, revision"
 _AT_ONCE = 500  # SQLite's least bound on variables of one query is 999
@@ -59,6 +59,17 @@ Key = tuple[str, str, str, str]
 def folded(name: Name) -> Key:
     """What is the same for every way to write the name: an id is one in any letter case."""
     return name.endpoint, name.repo_type, name.repo_id.lower(), name.revision
+
+
+def latest(ledger: Ledger, watched: Iterable[Name], most: int) -> tuple[Told, ...]:
+    """What was told last of those in `watched`, the newest first. Looked for among the newest 1000 alerts."""
+    keys = {folded(name) for name in watched}
+    # An alert may have a megabyte: which ones are wanted is found out without it
+    rows = ledger.store.rows(f"SELECT {_NAME}, id FROM alerts ORDER BY id DESC LIMIT 1000")
+    wanted = [row[4] for row in rows if _key(row) in keys][:most]
+    marks = ", ".join("?" * len(wanted))
+    query = f"SELECT id, alert, closed FROM alerts WHERE id IN ({marks}) ORDER BY id DESC"
+    return tuple(Told(row[0], loads(row[1]), row[2]) for row in ledger.store.rows(query, wanted))
 
 
 def audited(ledger: Ledger, commits: Collection[str]) -> frozenset[tuple[str, str, str]]:

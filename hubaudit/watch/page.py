@@ -22,8 +22,8 @@ from hubaudit.report import REPORTS, Page
 from hubaudit.report.escape import encodable, visible
 from hubaudit.report.stored import read_reports
 from hubaudit.watch.alert import Name
-from hubaudit.watch.ledger import Ledger, Origin, Told
-from hubaudit.watch.overview import audit_of, audited, folded, standing, standings
+from hubaudit.watch.ledger import Ledger, Origin
+from hubaudit.watch.overview import audit_of, audited, folded, latest, standing, standings
 from hubaudit.watch.page_rows import (
     address,
     commits_of,
@@ -34,7 +34,7 @@ from hubaudit.watch.page_rows import (
     step_of,
     time_of,
 )
-from hubaudit.watch.pulse import Pulse, Vitals, Watchdog
+from hubaudit.watch.pulse import Pulse, Watchdog
 from hubaudit.watch.receive import Gate
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 _ROWS = 100  # of a page: 200 kB, which a telephone shows at once
 _LATEST = 10  # steps on the front page
 _STEPS = 25  # of one page of a timeline
-_LOOKED_AT = 100  # newest alerts of the store among which those of watched repositories are found
 REFRESH = 60  # seconds, where the reader asked for it
 
 
@@ -103,14 +102,14 @@ class Pages:
         """Every watched repository, or those that are asked for, a hundred on a page."""
         vitals, now = self._pulse.read(), self._clock()
         everything = standings(self._ledger, vitals.watched)
+        urgent = sum(map(needs_attention, everything))
         wanted = asked.text.lower()
         found = [one for one in everything if wanted in str(one.name).lower()]
-        urgent = sum(map(needs_attention, found))
         if asked.attention:
             found = [one for one in found if needs_attention(one)]
         window = _Window.of(asked.number, len(found))
         shown = sorted(found, key=order)[window.first : window.first + _ROWS]
-        told = self._latest(vitals)
+        told = latest(self._ledger, vitals.watched, _LATEST)
         known = audited(self._ledger, commits_of(shown, told))
         return _render(
             "status.html.j2",
@@ -179,11 +178,6 @@ class Pages:
             if folded(replace(name, endpoint=name.endpoint or one.endpoint)) == folded(one):
                 return one
         return None
-
-    def _latest(self, vitals: Vitals) -> list[Told]:
-        watched = {folded(name) for name in vitals.watched}
-        newest = self._ledger.latest(most=_LOOKED_AT)
-        return [one for one in newest if folded(one.alert.name) in watched][:_LATEST]
 
 
 def message(title: str, said: str) -> Rendered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,6 +21,8 @@ _SHORT = 12  # characters of a hash: git takes 7 for enough in a small repositor
 _CHANGES = 40  # of one alert; with their details that is some screens
 _PATHS = 10  # of one change
 _LINES = 60  # of the details of one change: an ordinary diff
+_ALL_LINES = 300  # of those of one alert
+_LINE = 300  # characters of one
 Audited = Collection[tuple[str, str, str]]  # of `overview.audited`
 
 
@@ -177,7 +179,7 @@ def step_of(told: Told, audited: Audited = ()) -> Step:
         before=commit(alert.before),
         after=commit(alert.after),
         verdict=alert.verdict,
-        changes=Rows(tuple(map(_change, alert.changes[:_CHANGES])), len(alert.changes)),
+        changes=Rows(tuple(_changes(alert.changes[:_CHANGES])), len(alert.changes)),
         count=count(len(alert.changes), "change"),
     )
 
@@ -244,11 +246,15 @@ def _of_iso(text: str) -> Time:
         return Time("", cut(text))
 
 
-def _change(one: Change) -> ChangeRow:
-    return ChangeRow(
-        severity=one.severity,
-        kind=one.kind.value,
-        message=clip(one.message),
-        paths=Rows(tuple(map(cut, one.paths[:_PATHS])), len(one.paths)),
-        detail=Rows(tuple(map(clip, one.detail[:_LINES])), len(one.detail)),
-    )
+def _changes(found: Iterable[Change]) -> Iterator[ChangeRow]:
+    left = _ALL_LINES
+    for one in found:
+        lines = one.detail[: min(left, _LINES)]
+        left -= len(lines)
+        yield ChangeRow(
+            severity=one.severity,
+            kind=one.kind.value,
+            message=clip(one.message),
+            paths=Rows(tuple(map(cut, one.paths[:_PATHS])), len(one.paths)),
+            detail=Rows(tuple(clip(line, _LINE) for line in lines), len(one.detail)),
+        )
