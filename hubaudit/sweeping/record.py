@@ -143,7 +143,8 @@ class Recorder:
 
     def _write(self, result: Result, audit: StoredAudit | None, listing: bytes | None) -> Result:
         before = self._before(result.target)
-        then = self.store.find_audit(before.key) if before is not None and before.key else None
+        last = before.last if before is not None else None
+        then = self.store.find_audit(last) if last is not None else None
         result = compared(result, before, audit, then)
         is_new = audit if listing is not None else None
         self.store.put_result(self.sweep, result.target, result.to_json(), is_new, listing)

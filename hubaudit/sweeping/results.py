@@ -41,7 +41,8 @@ class Result:
     """`key` is that of its audit, None if there is none. `code` is the exit code for it alone.
 
     `counts` are the findings that nothing tolerates, by severity. `changes` may be several: a target
-    that has moved to another commit may have new findings as well.
+    that has moved to another commit may have new findings as well. `known` is the key of the last audit
+    before, of a target that could not be decided.
     """
 
     target: str
@@ -57,6 +58,12 @@ class Result:
     findings: Findings = Findings()
     judged_by: str = ""
     owner: str | None = None
+    known: AuditKey | None = None
+
+    @property
+    def last(self) -> AuditKey | None:
+        """The audit that the sweep after this one compares with."""
+        return self.key or self.known
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
@@ -66,7 +73,9 @@ def result_from(text: str) -> Result:
     """Raises ValueError, TypeError or KeyError for what `to_json` did not write."""
     row = json.loads(text)
     # most of a key is the same in every row: kept once
-    row["key"] = row["key"] and AuditKey(**{k: sys.intern(v) for k, v in row["key"].items()})
+    for name in ("key", "known"):
+        if key := row.get(name):
+            row[name] = AuditKey(**{k: sys.intern(v) for k, v in key.items()})
     row["judged_by"] = sys.intern(row["judged_by"])
     row["trouble"] = row["trouble"] and Trouble(**row["trouble"])
     row["findings"] = Findings(**row["findings"])
@@ -92,21 +101,22 @@ def compared(
     result: Result, before: Result | None, now: StoredAudit | None, then: StoredAudit | None
 ) -> Result:
     """The result with what changed. `before` is that of the sweep before, `now` and `then` their audits."""
+    last = before.last if before is not None else None
     if result.trouble is not None:
-        return replace(result, changes=_of_trouble(result.trouble, before))
-    moved = before is not None and before.key is not None and _has_moved(result, before)
+        return replace(result, changes=_of_trouble(result.trouble, last), known=last)
+    moved = last is not None and _has_moved(result, last)
     findings = _findings(now, then)
     changes: list[Change] = []
     if moved:
         changes.append("moved")
-    if before is None or findings.new:
+    if last is None or findings.new:
         changes.append("new")
     if findings.fixed:
         changes.append("fixed")
     return replace(
         result,
         changes=tuple(changes) or ("unchanged",),
-        was_at=before.key.commit_hash if moved and before and before.key else None,
+        was_at=last.commit_hash if moved and last is not None else None,
         findings=findings,
         code=DRIFTED if moved and result.code == 0 else result.code,
     )
@@ -119,20 +129,17 @@ def dropped(before: Result) -> Result:
     )
 
 
-def _has_moved(result: Result, before: Result) -> bool:
-    if result.key is None or before.key is None:
+def _has_moved(result: Result, last: AuditKey) -> bool:
+    if result.key is None:
         return False
     there = (result.key.repo_id, result.key.commit_hash)
-    return there != (before.key.repo_id, before.key.commit_hash)
+    return there != (last.repo_id, last.commit_hash)
 
 
-def _of_trouble(trouble: Trouble, before: Result | None) -> tuple[Change, ...]:
+def _of_trouble(trouble: Trouble, last: AuditKey | None) -> tuple[Change, ...]:
     if trouble.kind == _MOVED:
         return ("moved",)
-    was_there = before is not None and (before.key is not None or "gone" in before.changes)
-    if trouble.kind in _GONE and was_there:
-        return ("gone",)
-    return ("unreachable",)
+    return ("gone",) if trouble.kind in _GONE and last is not None else ("unreachable",)
 
 
 def _findings(now: StoredAudit | None, then: StoredAudit | None) -> Findings:

@@ -194,6 +194,17 @@ def test_lists_come_from_everywhere(machine: Machine, hub: StandInHub) -> None:
     assert ran.target("org/model-2")["owner"] == "jane"
 
 
+def test_a_column_is_for_the_csv_among_several_lists(machine: Machine) -> None:
+    lists = (
+        machine.write("org/model-0\n", "l.txt"),
+        machine.write("a,name\nx,org/model-1\n", "l.csv"),
+        machine.write('[[model]]\nid = "org/model-2"\n', "l.toml"),
+    )
+    ran = machine.sweep("--column", "name", *lists, "-", given="name\norg/model-3\n")
+    assert ran.code == 0, ran.err
+    assert ran.summary["verdicts"]["pass"] == 4
+
+
 def test_two_names_for_one_commit_leave_the_report_of_the_first(
     machine: Machine, hub: StandInHub
 ) -> None:
@@ -257,6 +268,23 @@ def test_what_is_gone_from_the_hub_or_the_list_is_told(machine: Machine, hub: St
     assert ran.target("org/model-0")["changes"] == ["gone"]
     assert ran.target("org/model-1")["changes"] == ["gone"]
     assert "no longer in the list" in ran.target("org/model-1")["summary"]
+
+
+def test_a_night_without_the_hub_hides_no_drift_and_makes_nothing_new(
+    machine: Machine, hub: StandInHub
+) -> None:
+    name = machine.write("org/model-0\norg/model-1\n")
+    machine.sweep(name)
+    was = hub.repo("org/model-1").sha
+    hub.repo("org/model-1").commit(files(33))
+    hub.fault(Status(404), path="/api/")
+    nights = [machine.sweep(name) for _ in range(2)]
+    assert [night.target("org/model-1")["changes"] for night in nights] == [["gone"], ["gone"]]
+    hub.clear_faults()
+    ran = machine.sweep(name)
+    assert ran.code == 4
+    assert ran.target("org/model-0")["changes"] == ["unchanged"]
+    assert ran.target("org/model-1")["was_at"] == was
 
 
 def test_what_could_not_be_read_is_read_the_next_time(machine: Machine, hub: StandInHub) -> None:
