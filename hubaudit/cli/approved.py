@@ -45,10 +45,10 @@ def _read(spec: str, column: str | None, hub: HubClient, today: date) -> Approve
     data = _bytes(spec)
     source = "stdin" if spec == _STDIN else spec
     suffix = Path(spec).suffix.lower()
-    if column is not None or suffix in (".csv", ".tsv"):
-        return parse_csv(data, source, column)
     if suffix == ".toml":
         return parse_toml(data, source, today)
+    if suffix in (".csv", ".tsv") or (column is not None and suffix != ".txt"):
+        return parse_csv(data, source, column)
     return parse_text(data, source)
 
 
