@@ -67,6 +67,7 @@ def test_killed_at_random_moments_and_resumed_it_ends_as_if_nothing_had_happened
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_killed_at_fifty_random_moments_it_ends_as_if_nothing_had_happened(
     machine: Machine, hub: StandInHub, tmp_path: Path
 ) -> None:
