@@ -124,7 +124,7 @@ _comparisons = st.builds(
     why=_text,
     agreed_at=_maybe_text,
 )
-_reports = st.builds(
+any_report = st.builds(
     RepoReport,
     tool=st.builds(Tool, st.just("hubaudit"), st.text(max_size=9), _text, _sha256),
     repo=st.builds(
@@ -169,7 +169,7 @@ _reports = st.builds(
 
 
 @settings(max_examples=60)
-@given(_reports)
+@given(any_report)
 def test_what_was_written_is_read_as_it_was(report: RepoReport) -> None:
     text = render(report)
     assert as_dict(parse(text)) == as_dict(report) == json.loads(text)
@@ -178,7 +178,7 @@ def test_what_was_written_is_read_as_it_was(report: RepoReport) -> None:
 
 @every_format
 @settings(max_examples=40, deadline=None)
-@given(report=_reports)
+@given(report=any_report)
 def test_every_format_of_a_stored_report_is_that_of_the_fresh_one(
     form: str, report: RepoReport
 ) -> None:
