@@ -79,12 +79,20 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """`mark` is "new" or "old" in a diff, "" for every other line."""
+
+    text: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeRow:
     severity: Severity
     kind: str
     message: str
     paths: Rows[str]
-    detail: Rows[str]
+    detail: Rows[Line]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,5 +264,15 @@ def _changes(found: Iterable[Change]) -> Iterator[ChangeRow]:
             kind=one.kind.value,
             message=clip(one.message),
             paths=Rows(tuple(map(cut, one.paths[:_PATHS])), len(one.paths)),
-            detail=Rows(tuple(clip(line, _LINE) for line in lines), len(one.detail)),
+            detail=Rows(tuple(_lines(lines)), len(one.detail)),
         )
+
+
+def _lines(lines: Iterable[str]) -> Iterator[Line]:
+    is_diff = False
+    for line in lines:
+        is_diff = is_diff or line.startswith("@@")
+        yield Line(clip(line, _LINE), _MARKS.get(line[:1], "") if is_diff else "")
+
+
+_MARKS = {"+": "new", "-": "old"}
