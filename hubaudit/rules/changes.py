@@ -38,7 +38,7 @@ from hubaudit.rules.objects import (
 _MOST_SET = 64
 
 # What is done where nobody can tell to what: its row is dangerous.
-_SETS_SOMETHING = Effect(Global("builtins", "setattr"), Use.CALLED)
+SETS_SOMETHING = Effect(Global("builtins", "setattr"), Use.CALLED)
 
 # Whose `__setstate__` takes a number and is its own (`iter([1]).__reduce__()`, CPython 3.13).
 _COUNTS = frozenset("iter reversed range xrange bytearray islice cycle chain count".split())
@@ -84,7 +84,7 @@ class Changes:
                     yield call, self._run_state(maker, state)
                 yield from self._set_attributes(call, state)
             case _ if not isinstance(state, int):
-                yield call, _SETS_SOMETHING
+                yield call, SETS_SOMETHING
         if isinstance(call.function, Call):
             yield from self._build_anew(call, call.function, state)
 
@@ -111,7 +111,7 @@ class Changes:
                 yield from self._fill(call)
         for call, value in self._passing:
             if self._states.is_armed(value):
-                yield call, _SETS_SOMETHING
+                yield call, SETS_SOMETHING
 
     def _fill(self, call: Call) -> Iterator[tuple[Call, Effect]]:
         """APPENDS, ADDITEMS and SETITEMS on what a call made."""
@@ -126,7 +126,7 @@ class Changes:
             shown = Call("SETITEMS", call, (part,), call.offset)
             scanned = self._states.scan(part)
             if scanned.sets_specials or scanned.has_computed_names:
-                yield shown, _SETS_SOMETHING
+                yield shown, SETS_SOMETHING
             if is_late or maker is None or not self._is_filled_as_a_dict(call, maker):
                 yield with_states(call), Effect(method_of(made, "__setitem__"), Use.CALLED)
 
@@ -172,7 +172,8 @@ class Changes:
     def _rebind(self, call: Call, state: Value) -> Iterator[tuple[Call, Effect]]:
         """`partial.__setstate__((function, args, keywords, dict))` replaces all that it holds."""
         match state:
-            case (function, args, keywords, _):
+            case (function, args, keywords, attributes):
+                yield from self._set_attributes(call, attributes)
                 held = self._reader.see(function)
                 told = isinstance(keywords, Mapping) and not keywords.flat
                 # with keywords, a methodcaller is pickled as a partial of its class
@@ -193,11 +194,11 @@ class Changes:
                 yield from ((shown, effect) for effect in done.effects)
         for part in self._states.parts_of(state):
             if not isinstance(part, Mapping):
-                yield call, _SETS_SOMETHING
+                yield call, SETS_SOMETHING
                 continue
             scanned = self._states.scan(part)
             if scanned.sets_specials or scanned.has_computed_names:
-                yield call, _SETS_SOMETHING
+                yield call, SETS_SOMETHING
             asked = part.flat[1::2] if asks_its_state(self._reader.see(call.function)) else ()
             asked = (*scanned.passing, *asked)
             self._passing += [(call, value) for value in asked if isinstance(value, Call)]
@@ -245,7 +246,7 @@ class Changes:
             if not isinstance(one, Mapping) or self._states.scan(one).sets_methods
         ]
         own = (self._run_state(cls, state),) if runs_its_state(cls) else ()
-        return (*own, *([_SETS_SOMETHING] if odd else ()))
+        return (*own, *([SETS_SOMETHING] if odd else ()))
 
 
 def _takes_any(held: Meaning, args: Value) -> bool:

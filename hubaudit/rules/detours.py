@@ -134,7 +134,11 @@ _DETOURS: Mapping[tuple[str, str], Detour] = MappingProxyType(
         ("numpy", "object_"): callers.held_object,
         ("numpy.core.multiarray", "scalar"): callers.held_object,
         ("numpy._core.multiarray", "scalar"): callers.held_object,
-        ("diffusers.configuration_utils", "FrozenDict"): loaders.keyword_dict,
+        # these keep a dict as attributes: diffusers 0.42, and SimpleNamespace of Python 3.13
+        ("diffusers.configuration_utils", "FrozenDict"): loaders.attributes_of(
+            "diffusers.configuration_utils", "FrozenDict"
+        ),
+        ("types", "SimpleNamespace"): loaders.attributes_of("types", "SimpleNamespace"),
         ("zoneinfo", "ZoneInfo._unpickle"): loaders.zone_by_name,
         ("pytz", "_p"): loaders.zone_by_name,
         # pandas makes an index by `_new_Index(cls, data)`, others' Cython classes by `newObj(cls)`

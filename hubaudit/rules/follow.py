@@ -12,7 +12,7 @@ from hubaudit.pvm.machine import interpret
 from hubaudit.pvm.state import Limits
 from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Skipped, Trace, Unknown, Value
 from hubaudit.rules.attributes import item, on_some_object
-from hubaudit.rules.changes import Changes
+from hubaudit.rules.changes import SETS_SOMETHING, Changes
 from hubaudit.rules.detours import detour_of
 from hubaudit.rules.meanings import (
     NOBODY_KNOWS,
@@ -30,7 +30,7 @@ from hubaudit.rules.meanings import (
     class_made_by,
 )
 from hubaudit.rules.names import Catalogue, Use
-from hubaudit.rules.natures import asked, goes_through
+from hubaudit.rules.natures import asked, goes_through, is_namespace
 from hubaudit.rules.objects import States, is_live, method_of
 from hubaudit.source.memory import MemorySource
 
@@ -205,6 +205,8 @@ class Follower:
         row = self._catalogue.find(name.module, name.name)
         if row is not None and row.enum and (args is None or len(args) != 1):
             yield _MAKES_A_CLASS  # of an enum without members: Lib/enum.py `EnumType.__call__`
+        if args is None and is_namespace(name):
+            yield SETS_SOMETHING  # by keywords
         if goes_through(name):
             if args is None:
                 yield _CALLS_SOMETHING
@@ -215,7 +217,7 @@ class Follower:
         for arg in args:
             held = arg.flat[1:_MOST_ARGUMENTS:2] if isinstance(arg, Mapping) else (arg,)
             for one in held:
-                if self._current is not None and isinstance(one, Call) and (one.state or one.flat):
+                if self._current is not None and isinstance(one, Call):
                     self._handed.setdefault((id(one), is_settled), (self._current, one))
 
     def _asked_in_passing(self) -> Iterator[tuple[Call, Effect]]:

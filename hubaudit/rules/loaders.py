@@ -186,16 +186,19 @@ def parameter_with_state(args: tuple[Value, ...], reader: Reader) -> Outcome | N
             return None
 
 
-def keyword_dict(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
-    """`FrozenDict({…})` of diffusers/configuration_utils.py makes attributes of its items as well."""
-    match args:
-        case (values.Mapping() as items,):
-            name = Global("diffusers.configuration_utils", "FrozenDict")
-            return Outcome(reader.restored(name, items))
-        case ():
-            return NOTHING
-        case _:
-            return None
+def attributes_of(module_name: str, name: str) -> Detour:
+    """A class that makes attributes of the items of a dict that it is called with."""
+
+    def detour(args: tuple[Value, ...], reader: Reader) -> Outcome | None:
+        match args:
+            case (values.Mapping() as items,):
+                return Outcome(reader.restored(Global(module_name, name), items))
+            case ():
+                return NOTHING
+            case _:
+                return None
+
+    return detour
 
 
 def zone_by_name(args: tuple[Value, ...], reader: Reader) -> Outcome | None:

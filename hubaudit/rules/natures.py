@@ -57,6 +57,17 @@ def is_list(maker: Global) -> bool:
     return canonical(maker.module, maker.name) in _LISTS
 
 
+# Objects that are nothing but what was put into them.
+_NAMESPACES = frozenset(
+    (("argparse", "Namespace"), ("optparse", "Values"), ("types", "SimpleNamespace"))
+)
+
+
+def is_namespace(maker: Global) -> bool:
+    """Whether its objects have no methods, and what they are called with becomes their attributes."""
+    return canonical(maker.module, maker.name) in _NAMESPACES
+
+
 # The containers of collections that are written in Python ask what they hold.
 _IN_PYTHON = frozenset(("ChainMap", "UserDict", "UserList", "UserString"))
 

@@ -17,6 +17,7 @@ from hubaudit.rules.meanings import (
     attribute,
 )
 from hubaudit.rules.names import canonical
+from hubaudit.rules.natures import is_namespace
 
 See = Callable[[Value], Meaning]
 
@@ -58,6 +59,7 @@ _CALLED_IN_PASSING = frozenset(
             "copy",
         ),  # scipy 1.17 `Rotation.__setitem__`, pandas 3.1 `StringArray`
         "index",  # torch 2.13 `RNNBase.__setattr__`
+        *("read", "read_array", "read_mmap"),  # joblib 1.6 `NumpyUnpickler.load_build`
         *("lower", "replace"),  # Lib/http/cookies.py `Morsel.__setitem__`, Lib/uuid.py
         *("dst", "fromutc", "tzname", "utcoffset"),  # the hash of a datetime asks its zone
         *("_isdst", "transitions"),  # dateutil 2.9 dateutil/tz/_common.py
@@ -284,45 +286,56 @@ class States:
         meant = self._see(value)
         if not isinstance(meant, Instance):
             return False
-        return (meant.maker.module, meant.maker.name) in _NAMESPACES and self.is_armed(value)
+        return is_namespace(meant.maker) and self.is_armed(value)
 
     def is_armed(self, value: Call) -> bool:
-        """Whether functions were put into an object as its attributes, or into one that it holds."""
-        known = self._armed.get(id(value))
-        if known is None:
-            known = self._armed[id(value)] = self._find_functions(value)
-        return known
+        """Whether functions were put into an object as its attributes, or into one that it holds.
 
-    def _find_functions(self, made: Call) -> bool:
-        todo, visited = [made], {id(made)}
+        To be asked when all calls were seen: each object is looked into once.
+        """
+        if id(value) not in self._armed:
+            found, seen = self._search(value)
+            # where there are none, there are none in what was found there either
+            self._armed |= dict.fromkeys([id(value)] if found else seen, found)
+        return self._armed[id(value)]
+
+    def _search(self, first: Call) -> tuple[bool, set[int]]:
+        todo: list[Call | Mapping] = [first]
+        seen = {id(first)}
         while todo:
-            one, parts = todo.pop(), list[Value]()
-            self._searched += 1
-            if len(one.state) > MOST_HOOKS or self._searched > _MOST_SEARCHED:
-                return True
-            parts += [part for state in one.state for part in self.parts_of(state)]
-            maker = one.function
-            is_data = one is made and isinstance(maker, Global) and is_plain_dict(maker)
-            if one.flat and not is_data:
-                parts.append(Mapping(one.flat))
-            for part in parts:
-                if not isinstance(part, Mapping) or self.scan(part).holds_functions:
-                    return True
-                for value in part.flat[1::2]:
-                    if isinstance(value, Call | Mapping) and id(value) not in visited:
-                        visited.add(id(value))
-                        if isinstance(value, Mapping):
-                            parts.append(value)
-                        else:
-                            todo.append(value)
-        return False
+            one = todo.pop()
+            if self._armed.get(id(one)) is False:
+                continue
+            if self._has_functions(one):
+                return True, seen
+            for held in self._held_by(one, is_data=one is first):
+                if isinstance(held, Call | Mapping) and id(held) not in seen:
+                    seen.add(id(held))
+                    todo.append(held)
+        return False, seen
+
+    def _has_functions(self, one: Call | Mapping) -> bool:
+        self._searched += 1
+        if isinstance(one, Mapping):
+            return self.scan(one).holds_functions or self._searched > _MOST_SEARCHED
+        unread = (part for state in one.state for part in self.parts_of(state))
+        return len(one.state) > MOST_HOOKS or any(isinstance(part, Unknown) for part in unread)
+
+    def _held_by(self, one: Call | Mapping, *, is_data: bool) -> Iterator[Value]:
+        """What may be attributes; of a call also its function, if that is a `partial` with keywords."""
+        if isinstance(one, Mapping):
+            yield from one.flat[1::2]
+            return
+        for state in one.state:
+            yield from self.parts_of(state)
+        yield from (one.function, one.kwargs)
+        yield from one.args if isinstance(one.args, tuple) else ()
+        is_data = is_data and isinstance(one.function, Global) and is_plain_dict(one.function)
+        if one.flat and not is_data:
+            yield Mapping(one.flat)
 
 
 _UNREAD = Unknown("a state that is computed")
-# Objects that are nothing but what was put into them.
-_NAMESPACES = frozenset(
-    (("argparse", "Namespace"), ("optparse", "Values"), ("types", "SimpleNamespace"))
-)
 
 
 def _is_object(meant: Meaning) -> bool:

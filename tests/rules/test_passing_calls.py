@@ -15,6 +15,7 @@ from tests.rules.test_detours import findings
 PRINT = Name("builtins", "print")
 PARTIAL = Name("functools", "partial")
 SIMPLE = Name("types", "SimpleNamespace")
+NAMESPACE = Name("argparse", "Namespace")
 TEMPLATE = Name("string", "Template")
 ORDERED = Name("collections", "OrderedDict")
 CHAIN = Name("collections", "ChainMap")
@@ -51,6 +52,15 @@ def namespace(**attributes: Term) -> Do:
 def template(**attributes: Term) -> Do:
     """An object of a class of its own, which keeps what is put into it."""
     return TEMPLATE.new().build(attributes)
+
+
+def with_keywords(cls: Name, **keywords: Term) -> Do:
+    """`cls(**keywords)`, as a pickle can call it."""
+    return PARTIAL(cls).build((cls, (), keywords, None))()
+
+
+def partial_with(**attributes: Term) -> Do:
+    return PARTIAL(PRINT).build((PRINT, (), {}, attributes))
 
 
 def as_key(value: Term) -> Do:
@@ -99,6 +109,12 @@ GIVEN = {
     "a method of an array": TREE.new().build({"nodes": namespace(astype=PRINT)}),
     "the same of another object": TREE.new().build({"nodes": template(astype=PRINT)}),
     "an object by that name": TREE.new().build({"nodes": template(astype=HOOKED)}),
+    "attributes of a partial": TREE.new().build({"nodes": partial_with(astype=PRINT)}),
+    "one of Python's own of a partial": Name("scipy.spatial.transform._rotation", "Rotation")
+    .new()
+    .build((partial_with(__array__=PRINT), True)),
+    "keywords of a namespace": TREE.new().build({"nodes": with_keywords(NAMESPACE, astype=PRINT)}),
+    "a namespace of a dict": TREE.new().build({"nodes": SIMPLE({"astype": PRINT})}),
     "text": BOOSTER.new().build({"_handle": template(encode=PRINT)}),
     "values of a table": BLOCKS.new().build(
         (1, 2, 3, {"0.14.1": {"blocks": [{"values": template(to_numpy=PRINT)}]}})
@@ -137,6 +153,10 @@ HANDED = {
     "a file in memory": Name("uuid", "UUID")(
         Name("_io", "BytesIO")().build((b"", 0, {"replace": PRINT}))
     ),
+    "a namespace with keywords": Name("uuid", "UUID")(with_keywords(NAMESPACE, replace=PRINT)),
+    "a namespace of a dict": Name("uuid", "UUID")(SIMPLE({"x": PRINT})),
+    "an object that another was made of": Name("uuid", "UUID")(CHAIN(template(x=PRINT))),
+    "a partial": Name("uuid", "UUID")(partial_with(replace=PRINT)),
     "an object among keywords": Name("torch.nested._internal.nested_tensor", "_rebuild_njt")(
         {"values": template(x=PRINT)}
     ),
@@ -202,6 +222,8 @@ ORDINARY = {
     "a method of an object in which a function is": Name("builtins", "getattr")(
         Name("signal", "Signals"), "SIGINT"
     ),
+    "a namespace of numbers": Name("numpy", "dtype")(SIMPLE({"a": 1})),
+    "values of options": Do("NEWOBJ", Name("optparse", "Values"), ()).build({"a": PRINT}),
     "a number of numpy": LINEAR.new().build(
         {"copy": SCALAR(Name("numpy", "dtype")("f8"), b"12345678")}
     ),
