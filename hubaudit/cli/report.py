@@ -47,13 +47,11 @@ def report(
     """Write stored reports again, in another format. Needs no network, and judges nothing anew."""
 
     def job() -> int:
-        from hubaudit.cli.sinks import Layout, check_writable, open_sinks
+        from hubaudit.cli.sinks import Layout, checked, open_sinks
         from hubaudit.report import Page
         from hubaudit.verdict import worst_exit_code
 
-        outputs = tuple(output or ())
-        for path in outputs:
-            check_writable(path, "--output")
+        outputs = checked(output)
         found = [_read(name) for name in files]
         unusable = [error for stored in found for error in stored.errors]
         for error in unusable:

@@ -43,6 +43,13 @@ def open_sinks(
     return [_Document(REPORTS[form], None, layout, page)]
 
 
+def checked(outputs: Sequence[Path] | None) -> tuple[Path, ...]:
+    """What `--output` was given. Raises UsageError for what cannot be written, before any work is done."""
+    for output in outputs or ():
+        check_writable(output, "--output")
+    return tuple(outputs or ())
+
+
 def check_writable(file: Path | None, option: str) -> None:
     """Before anything is downloaded, not after. Raises UsageError."""
     if file is not None and (file.is_dir() or not file.parent.is_dir()):
