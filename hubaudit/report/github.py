@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from hubaudit.model import Finding, RepoReport, Severity, Verdict
 from hubaudit.report.escape import clipped, clipped_middle, visible
-from hubaudit.report.order import heaps
+from hubaudit.report.order import heaps, in_order
 from hubaudit.report.page import Page
 from hubaudit.report.tally import counts_text, place, standing, subject
 
@@ -39,8 +39,7 @@ def render(report: RepoReport, page: Page | None = None) -> str:
     title = f"{report.verdict.value.upper()} {where}"
     lines = [_command(_VERDICT[report.verdict], title, said, page)]
     lines += [_finding(heap.first, heap.count, where, page) for heap in heaps(standing(report))]
-    unread = sorted(report.unread, key=lambda entry: (entry.path, entry.member or "", entry.why))
-    for entry in unread:
+    for entry in in_order(report.unread):
         at = f"{where}: {place(entry.path, entry.member)}"
         lines.append(_command("error", f"not read: {at}", entry.why, page))
     return "".join(lines)

@@ -14,7 +14,7 @@ from hubaudit.report import compared
 from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import visible
 from hubaudit.report.opinions import TITLE, heard
-from hubaudit.report.order import heaps
+from hubaudit.report.order import heaps, in_order
 from hubaudit.report.page import Page
 from hubaudit.report.pin import pin
 from hubaudit.report.tally import counts_text, place, standing, subject, tolerated
@@ -110,7 +110,7 @@ def _findings(findings: Sequence[Finding], title: str, most: int) -> str:
 
 
 def _unread(unread: Iterable[Unread], most: int) -> str:
-    entries = sorted(unread, key=lambda entry: (entry.path, entry.member or "", entry.why))
+    entries = in_order(unread)
     rows = [[code(place(entry.path, entry.member)), code(entry.why)] for entry in entries[:most]]
     return _section("Not read to the end", ["where", "why"], rows, len(entries))
 

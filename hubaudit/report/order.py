@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hubaudit.model import Finding, Severity
+from hubaudit.model import Finding, Severity, Unread
+from hubaudit.report.escape import encodable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,14 @@ def worst_first(finding: Finding) -> tuple[object, ...]:
         finding.rule,
         finding.message,
         finding.evidence,
+    )
+
+
+def in_order(unread: Iterable[Unread]) -> list[Unread]:
+    """By where it is, a file before its members."""
+    return sorted(
+        unread,
+        key=lambda one: tuple(map(encodable, (one.path, one.member or "", one.why))),
     )
 
 

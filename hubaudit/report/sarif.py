@@ -19,6 +19,7 @@ from hubaudit.model import Finding, RepoReport, Severity, Unread
 from hubaudit.report.advice import advice_for
 from hubaudit.report.escape import visible
 from hubaudit.report.json import printable
+from hubaudit.report.order import in_order
 from hubaudit.report.page import Page
 from hubaudit.report.pin import page_url
 from hubaudit.report.tally import by_severity, place, standing, subject, tolerated, worst
@@ -94,7 +95,7 @@ def _run(reports: Sequence[RepoReport], page: Page, category: str) -> dict[str, 
     told = [
         _notification(report, page, entry)
         for report in reports
-        for entry in sorted(report.unread, key=lambda one: (one.path, one.member or "", one.why))
+        for entry in in_order(report.unread)
     ]
     if len(found) > len(shown):
         said = f"{len(found) - len(shown):,} more results are in the JSON report"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from hubaudit.model import Comparison, FileReport, GlobalUse, HubScan, LoadAdvice, RepoReport
 from hubaudit.report.escape import encodable
-from hubaudit.report.order import worst_first
+from hubaudit.report.order import in_order, worst_first
 
 _T = TypeVar("_T")
 
@@ -26,7 +26,7 @@ def settled(report: RepoReport) -> RepoReport:
         findings=_sorted(clean.findings, worst_first),
         globals=_sorted(clean.globals, _global_order),
         comparisons=_sorted(map(_comparison, clean.comparisons), _comparison_order),
-        unread=_sorted(clean.unread, lambda one: (one.path, one.member or "", one.why)),
+        unread=tuple(in_order(clean.unread)),
         opinions=_sorted(
             clean.opinions, lambda one: (one.engine, one.path, one.status, one.detail)
         ),

@@ -25,7 +25,7 @@ from hubaudit.report.advice import advice_for
 from hubaudit.report.coverage import coverage_text
 from hubaudit.report.escape import clipped, clipped_middle, no_command, visible
 from hubaudit.report.opinions import TITLE, heard
-from hubaudit.report.order import Heap, heaps
+from hubaudit.report.order import Heap, heaps, in_order
 from hubaudit.report.page import Page
 from hubaudit.report.pin import pin
 from hubaudit.report.tally import counts_text
@@ -217,7 +217,7 @@ def _place(path: str, member: str | None) -> str:
 
 
 def _put_unread(paper: _Paper, unread: Iterable[Unread], page: Page) -> None:
-    entries = sorted(unread, key=lambda entry: (entry.path, entry.member or "", entry.why))
+    entries = in_order(unread)
     if not entries:
         return
     paper.gap()

@@ -20,7 +20,7 @@ from hubaudit.report.html.rows import Limits
 from hubaudit.report.html.view import VERDICTS, view_of
 from hubaudit.report.page import Page
 from hubaudit.report.tally import subject
-from hubaudit.report.words import count
+from hubaudit.report.words import count, size
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -97,7 +97,7 @@ def _environment() -> Environment:
     # Here, because nothing but a page of HTML needs it and it takes a tenth of a second
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=FunctionLoader(_part),
         autoescape=True,
         undefined=StrictUndefined,
@@ -106,6 +106,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=False,
     )
+    environment.globals.update(count=count, size=size)
+    return environment
 
 
 def _shown(value: object) -> object:

@@ -58,7 +58,7 @@ def pairs(report: RepoReport, limits: Limits) -> Rows[Pair]:
         report.comparisons,
         key=lambda one: (_RESULTS.index(one.result), order(one.pickle), order(one.safetensors)),
     )
-    return Rows(tuple(_pair(one, limits) for one in ranked[: limits.pairs]), len(ranked))
+    return first(ranked, limits.pairs, lambda one: _pair(one, limits))
 
 
 def _pair(one: Comparison, limits: Limits) -> Pair:
@@ -76,7 +76,7 @@ def _pair(one: Comparison, limits: Limits) -> Pair:
         tensors=_tensors(one, limits.tensors),
         alike=_alike(one),
         alike_words=f"no difference found ({_DEPTHS[one.depth]})",
-        notes=Rows(tuple(map(clip, notes[: limits.tensors])), len(notes)),
+        notes=first(notes, limits.tensors, clip),
     )
 
 
@@ -84,7 +84,7 @@ def _shards(paths: tuple[str, ...], limits: Limits) -> tuple[str, ...]:
     """The files of a sharded checkpoint; none of one that is a single file."""
     if len(paths) < 2:
         return ()
-    return first([cut(path) for path in sorted(paths, key=order)], limits.tensors).shown
+    return first(sorted(paths, key=order), limits.tensors, cut).shown
 
 
 def _facts(one: Comparison) -> Iterator[tuple[str, str]]:

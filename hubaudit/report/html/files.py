@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from hubaudit.model import FileReport, HubScan, LoadRole, ReadHow, RepoReport, Severity
 from hubaudit.report.coverage import executes
-from hubaudit.report.html.rows import Rows, clip, cut, link, order
+from hubaudit.report.html.rows import Rows, clip, cut, first, link, order
 from hubaudit.report.tally import standing
-from hubaudit.report.words import size
 
 _ROLES = (LoadRole.LOADED, LoadRole.CODE, LoadRole.FALLBACK, LoadRole.NEVER)
 _READ = {
@@ -50,7 +49,6 @@ class FileRow:
     verified: str
     mismatch: bool
     size: int
-    size_text: str
     sha256: str
     hub: str
     hub_objects: bool
@@ -78,8 +76,7 @@ def file_rows(report: RepoReport, limit: int) -> Rows[FileRow]:
         )
 
     ranked = sorted(report.files, key=importance)
-    rows = [_row(report, file, found.get(file.path, []), unread) for file in ranked[:limit]]
-    return Rows(tuple(rows), len(ranked))
+    return first(ranked, limit, lambda file: _row(report, file, found.get(file.path, []), unread))
 
 
 def _row(
@@ -98,7 +95,6 @@ def _row(
         verified=_VERIFIED[file.verified],
         mismatch=file.verified is False,
         size=file.size,
-        size_text=size(file.size),
         sha256=cut(file.sha256 or ""),
         hub=status,
         hub_objects=status in _OBJECTIONS or any(one.objects for one in opinions),

@@ -51,14 +51,6 @@ class Bar:
         return ROLE_MEANS[self.role]
 
     @property
-    def size_text(self) -> str:
-        return size(self.size)
-
-    @property
-    def files_text(self) -> str:
-        return count(self.files, "file")
-
-    @property
     def words(self) -> str:
         """The bar for those who do not see it."""
         parts = ", ".join(share.words for share in self.shares)
@@ -74,10 +66,6 @@ class Key:
     files: int
     size: int
     executes: bool
-
-    @property
-    def size_text(self) -> str:
-        return size(self.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -10,6 +10,7 @@ from hubaudit.model import RepoRef
 from hubaudit.report.escape import clipped, clipped_middle, encodable
 from hubaudit.report.pin import page_url
 
+Item = TypeVar("Item")
 Row = TypeVar("Row")
 
 PLACE = 240  # characters of a path or a name: three lines of a column, both ends shown
@@ -41,9 +42,9 @@ class Rows(Generic[Row]):
         return self.total - len(self.shown)
 
 
-def first(rows: Sequence[Row], limit: int) -> Rows[Row]:
-    """At most `limit` of `rows`."""
-    return Rows(tuple(rows[:limit]), len(rows))
+def first(items: Sequence[Item], limit: int, row: Callable[[Item], Row]) -> Rows[Row]:
+    """What `row` makes of at most `limit` of `items`."""
+    return Rows(tuple(map(row, items[:limit])), len(items))
 
 
 def order(text: str) -> str:

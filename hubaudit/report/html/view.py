@@ -29,7 +29,7 @@ from hubaudit.report.html.files import FileRow, file_rows
 from hubaudit.report.html.picture import Picture, picture
 from hubaudit.report.html.rows import EVIDENCE, Limits, Rows, clip, cut, first, link, order
 from hubaudit.report.opinions import heard
-from hubaudit.report.order import Heap, heaps
+from hubaudit.report.order import Heap, heaps, in_order
 from hubaudit.report.pin import pin
 from hubaudit.report.tally import by_severity, counts_text, standing, subject, tolerated, worst
 from hubaudit.report.words import count, size
@@ -227,7 +227,7 @@ def view_of(report: RepoReport, key: str, limits: Limits) -> View:
         coverage=coverage_text(report) if report.files or report.unread else "",
         bytes=size(sum(file.size for file in report.files)),
         load=_load(report),
-        bases=first(sorted(cut(base) for base in _bases(report)), limits.names),
+        bases=first(sorted(_bases(report), key=order), limits.names, cut),
         about=_about(report),
     )
 
@@ -277,8 +277,9 @@ def _finding_rows(
 ) -> Rows[FindingRow]:
     heaped = heaps(findings)
     numbers = {rule_id: number for number, rule_id in enumerate(_rule_ids(report), 1)}
-    shown = [_finding_row(report, heap, marks, numbers[heap.first.rule]) for heap in heaped[:limit]]
-    return Rows(tuple(shown), len(heaped))
+    return first(
+        heaped, limit, lambda heap: _finding_row(report, heap, marks, numbers[heap.first.rule])
+    )
 
 
 def _finding_row(report: RepoReport, heap: Heap, marks: _Marks, rule_number: int) -> FindingRow:
@@ -302,20 +303,12 @@ def _finding_row(report: RepoReport, heap: Heap, marks: _Marks, rule_number: int
 
 
 def _unread_rows(unread: Iterable[Unread], limit: int) -> Rows[UnreadRow]:
-    entries = sorted(unread, key=_unread_order)
-    shown = [
-        UnreadRow(
-            cut(one.path) or "the whole repository",
-            cut(one.member or ""),
-            clip(one.why),
-        )
-        for one in entries[:limit]
-    ]
-    return Rows(tuple(shown), len(entries))
+    return first(in_order(unread), limit, _unread_row)
 
 
-def _unread_order(entry: Unread) -> tuple[str, ...]:
-    return order(entry.path), order(entry.member or ""), order(entry.why)
+def _unread_row(entry: Unread) -> UnreadRow:
+    path = cut(entry.path) or "the whole repository"
+    return UnreadRow(path, cut(entry.member or ""), clip(entry.why))
 
 
 def _names(report: RepoReport, limit: int) -> tuple[NameList, ...]:
@@ -336,22 +329,20 @@ def _names_of(report: RepoReport, name_class: NameClass, limit: int) -> Rows[Nam
             counts[use.module, use.name] += use.count
             places.setdefault((use.module, use.name), set()).add(use.path)
     ranked = sorted(counts, key=lambda name: (-counts[name], *map(order, name)))
-    rows = [
-        NameRow(
-            cut(".".join(name)), counts[name], len(places[name]), cut(min(places[name], key=order))
-        )
-        for name in ranked[:limit]
-    ]
-    return Rows(tuple(rows), len(ranked))
+
+    def row(name: tuple[str, str]) -> NameRow:
+        example = cut(min(places[name], key=order))
+        return NameRow(cut(".".join(name)), counts[name], len(places[name]), example)
+
+    return first(ranked, limit, row)
 
 
 def _opinions(report: RepoReport, limit: int) -> Rows[OpinionRow]:
-    told = heard(report.opinions)
-    shown = [
-        OpinionRow(cut(one.engine), cut(one.about) or "itself", clip(one.said))
-        for one in told[:limit]
-    ]
-    return Rows(tuple(shown), len(told))
+    return first(
+        heard(report.opinions),
+        limit,
+        lambda one: OpinionRow(cut(one.engine), cut(one.about) or "itself", clip(one.said)),
+    )
 
 
 def _rule_notes(report: RepoReport) -> tuple[RuleNote, ...]:
