@@ -91,7 +91,8 @@ def approve(
                 over = approve(ledger, name, state, Origin.APPROVED)
                 verdict = state.content.verdict.upper() if state.content else "not audited: gated"
                 shown = console.harmless(str(name))
-                ended = f"; {len(over[0].closes)} alerts are over" if over else ""
+                many = len(over[0].closes) if over else 0
+                ended = f"; alerts that are over: {many}" if many else ""
                 console.write(f"approved {shown} at {state.commit} ({verdict}){ended}\n")
         return 0
 

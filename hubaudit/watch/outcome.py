@@ -19,6 +19,8 @@ from hubaudit.watch.state import Presence
 SCHEMA = "hubaudit.standing/1"
 
 _DRIFT, _ERROR, _INCOMPLETE = 4, 2, 3
+# What a line of text begins with; a verdict speaks for itself.
+_WORDS = {_DRIFT: "DRIFT", _ERROR: "ERROR"}
 _SHORT = 12  # characters of a commit hash
 _SENTENCE = 200  # characters
 
@@ -81,7 +83,7 @@ def as_text(rows: Sequence[Row]) -> str:
     for row in rows:
         if row.code == 0:
             continue
-        lines.append(f"{row.verdict.upper():<10} {_shown(row)}  {_way(row)}")
+        lines.append(f"{_WORDS.get(row.code, row.verdict.upper()):<10} {_shown(row)}: {_way(row)}")
         lines += [f"    {one.severity}: {clipped(one.summary, _SENTENCE)}" for one in row.alerts]
         lines += [f"    could not be looked at: {one}" for one in _troubles(row)]
     return "\n".join([*lines, _sentence(rows), ""])
@@ -99,7 +101,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
         commits = [code(_short(row.approved)), code(_short(row.commit))]
         cells = [code(str(row.watched.name)), row.verdict, *commits, "<br>".join(said)]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, ""]) if wanted else "\n".join(lines)
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def as_json(rows: Sequence[Row]) -> str:
@@ -144,7 +146,8 @@ def _shown(row: Row) -> str:
 
 def _way(row: Row) -> str:
     approved, now = _short(row.approved), _short(row.commit)
-    return f"at {now}" if approved == now else f"approved at {approved}, now at {now}"
+    way = f"at {now}" if approved == now else f"approved at {approved}, now at {now}"
+    return f"{way}, {row.verdict}"
 
 
 def _troubles(row: Row) -> list[str]:

@@ -81,7 +81,7 @@ def test_approving_ends_the_drift(once: Run, run: Run, repo: HubRepo) -> None:
     ran = run("approve", "org/model", "--no-config", "-q")
     assert (ran.code, ran.out) == (
         0,
-        f"approved org/model at {repo.sha} (PASS); 1 alerts are over\n",
+        f"approved org/model at {repo.sha} (PASS); alerts that are over: 1\n",
     )
     assert once().code == 0
 
