@@ -166,6 +166,27 @@ def test_a_message_that_is_refused_holds_up_its_own_repository_only(live: Box) -
     assert [key for key in sink.keys if key in others] == others
 
 
+def test_a_sink_that_fails_again_and_again_is_not_asked_for_every_repository(
+    live: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 60.0)
+    for number in range(50):
+        live.tell(f"org/m{number}", "told")
+    sink = Told(failures=[DeliveryFailed("it answered 503")] * 50)
+    with delivering(live, sink) as deliverer:
+        assert deliverer.flush(10) == 50
+    assert len(sink.tried) == module._RESTS_AFTER
+
+
+def test_once_a_sink_works_again_what_waited_follows_soon(live: Box) -> None:
+    waits = live.tell("org/x", "told").key
+    live.outbox.postpone("told", [1], time.time() + 300, "it answered 503")
+    new = live.tell("org/y", "told").key
+    with delivering(live, sink := Told()) as deliverer:
+        assert deliverer.flush(10) == 0
+    assert sink.keys == [new, waits]
+
+
 def test_a_sink_that_hangs_stops_neither_the_others_nor_the_end(live: Box) -> None:
     for number in range(20):
         live.tell(f"org/m{number}", "told", "hanging")

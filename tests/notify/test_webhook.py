@@ -211,10 +211,14 @@ def test_a_sink_that_hangs_or_trickles_is_given_up(
     assert str(failed) == "it took longer than 0.4 seconds"
 
 
-def test_a_body_without_an_end_does_not_take_the_acknowledgement_back(sink: WebSink) -> None:
+@pytest.mark.parametrize("body", [b"", b"xx", b"x" * 100_000])
+def test_a_body_without_an_end_does_not_take_the_acknowledgement_back(
+    sink: WebSink, body: bytes
+) -> None:
     def act(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-        handler.wfile.write(b"x" * 100_000)
+        handler.wfile.write(body)
+        handler.wfile.flush()
         sink.released.wait(20)
 
     sink.act = act
