@@ -64,7 +64,7 @@ CREATE TABLE approvals (
 CREATE TABLE watched (
     endpoint TEXT NOT NULL, repo_type TEXT NOT NULL, repo_id TEXT NOT NULL COLLATE NOCASE,
     revision TEXT NOT NULL, serial INTEGER NOT NULL, mark TEXT NOT NULL, presence TEXT NOT NULL,
-    commit_hash TEXT, verdict TEXT, object_id TEXT, state BLOB NOT NULL, looked REAL NOT NULL,
+    commit_hash TEXT, verdict TEXT, object_id TEXT, looked REAL NOT NULL, state BLOB NOT NULL,
     PRIMARY KEY (endpoint, repo_type, repo_id, revision)
 );
 CREATE TABLE troubles (
@@ -79,9 +79,11 @@ CREATE TABLE alerts (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE,
     endpoint TEXT NOT NULL, repo_type TEXT NOT NULL, repo_id TEXT NOT NULL COLLATE NOCASE,
     revision TEXT NOT NULL, event TEXT NOT NULL, severity TEXT NOT NULL, at REAL NOT NULL,
-    alert TEXT NOT NULL, closed REAL
+    closed REAL, alert TEXT NOT NULL
 );
 CREATE INDEX alerts_by_repository ON alerts (endpoint, repo_type, repo_id, revision, id);
+CREATE INDEX alerts_open ON alerts (endpoint, repo_type, repo_id, revision, severity)
+    WHERE closed IS NULL;
 CREATE TABLE deliveries (
     alert INTEGER NOT NULL REFERENCES alerts (id) ON DELETE CASCADE, sink TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, next_at REAL NOT NULL DEFAULT 0, error TEXT, acknowledged REAL,

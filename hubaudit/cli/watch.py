@@ -233,14 +233,15 @@ def _serve(order: Order, watching: Watch, ledger: Ledger, stack: ExitStack) -> N
     from hubaudit.watch.receive import Gate
     from hubaudit.watch.server import Server, app_of, own_hosts
 
+    gate = Gate(order.secret)
     shows = order.page or is_loopback(order.listen.host)
     app = app_of(
         ledger,
         watching,
         watching,
-        Gate(order.secret),
+        gate,
         clock=time.time,
-        pages=Pages(ledger, watching, time.time) if shows else None,
+        pages=Pages(ledger, watching, time.time, gate) if shows else None,
         hosts=own_hosts(order.listen),
     )
     server = Server(app, order.listen.host, order.listen.port)

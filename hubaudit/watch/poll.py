@@ -150,6 +150,7 @@ class Watch:
         return bool(found)
 
     def read(self) -> Vitals:
+        sinks = self._sinks()  # asks the store, for which `hint` shall not wait
         with self._lock:
             counted = self._counted
             return Vitals(
@@ -162,7 +163,7 @@ class Watch:
                 last_round_at=counted.last_round_at,
                 last_round_seconds=counted.last_round_seconds,
                 alive_at=counted.alive_at,
-                sinks=self._sinks(),
+                sinks=sinks,
             )
 
     def _enrol(self, roster: Roster) -> None:
