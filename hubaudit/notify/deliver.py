@@ -75,11 +75,13 @@ class Deliverer:
     def flush(self, timeout: float) -> int:
         """Waits until everything is delivered, at most `timeout` seconds: how many alerts are not.
 
-        Returns sooner where nothing more would be tried in that time.
+        Returns sooner where nothing more would be tried in that time. What only waits for the next digest
+        is not counted.
         """
         if self._threads:
             self._wait(time.monotonic() + timeout)
-        return sum(self._outbox.pending(courier.name) for courier in self._couriers)
+        late = (one for one in self._couriers if not one.keeps_for_digest())
+        return sum(self._outbox.pending(one.name) for one in late)
 
     def stop(self) -> None:
         """Ends the threads and closes the sinks, within about a second.
@@ -172,6 +174,11 @@ class _Courier:
     def rests_beyond(self, end: float) -> bool:
         until = self.rests_until
         return until is not None and until > end and not self.bell.is_set()
+
+    def keeps_for_digest(self) -> bool:
+        """Whether what it has waits for nothing but its time."""
+        is_early = self._digest is not None and self._rests(self._clock())
+        return is_early and self.counted.error is None
 
     def renew(self) -> None:
         """Keeps other processes from sending what this one is sending."""
