@@ -357,6 +357,24 @@ def test_without_anything_to_audit_the_action_fails(runner: Runner) -> None:
     assert "neither targets nor paths" in done.stdout
 
 
+def test_findings_stand_at_the_line_of_the_workflow_that_names_the_target(runner: Runner) -> None:
+    name = ".github/workflows/audit.yml"
+    workflow = runner.folder / "checkout" / name
+    workflow.parent.mkdir(parents=True)
+    workflow.write_text("with:\n  targets: |\n    demo/ordinary\n    demo/os-system@main\n")
+    runner.env["GITHUB_WORKFLOW_REF"] = f"someone/project/{name}@refs/heads/main"
+    done = runner.run("audit", targets="demo/ordinary\ndemo/os-system@main")
+    assert f"::error file={name},line=4,title=" in done.stdout
+    sarif = json.loads((runner.folder / "checkout" / "hubaudit.sarif").read_text())
+    places = {
+        (where["artifactLocation"]["uri"], where["region"]["startLine"])
+        for run in sarif["runs"]
+        for result in run["results"]
+        for where in [result["locations"][0]["physicalLocation"]]
+    }
+    assert places == {(name, 4)}
+
+
 def test_the_action_checks_pins_and_says_where(runner: Runner) -> None:
     sources = runner.folder / "checkout" / "a folder; $(touch hacked)"
     sources.mkdir()

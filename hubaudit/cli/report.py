@@ -10,12 +10,13 @@ import typer
 
 from hubaudit.cli import errors, options
 from hubaudit.cli.errors import Job
-from hubaudit.errors import ReportUnusable
+from hubaudit.errors import ReportUnusable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubaudit.model import RepoReport
+    from hubaudit.report import Origins
     from hubaudit.report.stored import Stored
 
 _STDIN = "-"
@@ -35,6 +36,16 @@ _ByVerdict = Annotated[
         help="Exit as the audits did: 1 for FAIL, 3 for INCOMPLETE. Without it 0 if all could be read.",
     ),
 ]
+_List = Annotated[
+    Path | None,
+    typer.Option(
+        "--list",
+        metavar="FILE",
+        show_default=False,
+        help="A list, a lock file, a workflow or code that names the repositories: SARIF and annotations "
+        "show the findings at its lines.",
+    ),
+]
 
 
 def report(
@@ -42,6 +53,7 @@ def report(
     form: options.Form = "text",
     output: options.Output = None,
     by_verdict: _ByVerdict = False,
+    naming: _List = None,
     verbose: options.Verbose = False,
 ) -> Job:
     """Write stored reports again, in another format. Needs no network, and judges nothing anew."""
@@ -58,7 +70,9 @@ def report(
             errors.show(error, verbose=verbose)
         layout: Layout = "one" if len(found) == 1 and found[0].single else "many"
         reports = [one for stored in found for one in stored.reports]
-        for sink in open_sinks(form, outputs, layout, None if verbose else Page().entries):
+        origins = _origins(naming, reports) if naming is not None else {}
+        entries = None if verbose else Page().entries
+        for sink in open_sinks(form, outputs, layout, entries, origins):
             for one in reports:
                 sink.add(one)
             sink.close()
@@ -72,6 +86,19 @@ def _codes(reports: Sequence[RepoReport]) -> list[int]:
     from hubaudit.verdict import exit_code
 
     return [exit_code(one.verdict, strict=False) for one in reports]
+
+
+def _origins(naming: Path, reports: Sequence[RepoReport]) -> Origins:
+    """Raises HubauditError. The path is as given: code scanning wants it from the root of the project."""
+    from hubaudit.report.origins import origins_in
+
+    try:
+        text = naming.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(
+            f"{naming} cannot be read: {error.strerror}", hint="give --list the name of a file"
+        ) from None
+    return origins_in(text, naming.as_posix(), [one.repo for one in reports])
 
 
 def _read(name: str) -> Stored:

@@ -12,10 +12,11 @@ from hubaudit.cli.options import FormatName
 from hubaudit.cli.save import write_file
 from hubaudit.errors import UsageError
 from hubaudit.model import RepoReport
-from hubaudit.report import REPORTS, Format, Page, format_of
+from hubaudit.report import REPORTS, Format, Origins, Page, format_of
 
 # Whether a document is about one target, or about what may be several.
 Layout = Literal["one", "many"]
+_NOWHERE: Origins = {}
 
 
 class Sink(Protocol):
@@ -25,19 +26,23 @@ class Sink(Protocol):
 
 
 def open_sinks(
-    form: FormatName, outputs: Sequence[Path], layout: Layout, entries: int | None
+    form: FormatName,
+    outputs: Sequence[Path],
+    layout: Layout,
+    entries: int | None,
+    origins: Origins = _NOWHERE,
 ) -> list[Sink]:
     """One for each of `outputs`, in the format of its suffix or in `form`; without any, one for stdout.
 
-    `entries`: as of `Page`.
+    `entries` and `origins`: as of `Page`.
     """
     if outputs:
-        page = Page(entries=entries)
+        page = Page(entries=entries, origins=origins)
         return [
             _Document(REPORTS[format_of(str(output)) or form], output, layout, page)
             for output in outputs
         ]
-    page = Page(console.columns(), console.wants_color(sys.stdout), entries)
+    page = Page(console.columns(), console.wants_color(sys.stdout), entries, origins=origins)
     if form == "text":
         return [_Stream(page)]
     return [_Document(REPORTS[form], None, layout, page)]

@@ -15,10 +15,10 @@ from hubaudit.report import junit as junit
 from hubaudit.report import markdown as markdown
 from hubaudit.report import sarif as sarif
 from hubaudit.report import terminal as terminal
-from hubaudit.report.page import Origin, Page
+from hubaudit.report.page import Origin, Origins, Page
 from hubaudit.report.settled import settled
 
-__all__ = ["REPORTS", "Format", "Origin", "Page", "format_of"]
+__all__ = ["REPORTS", "Format", "Origin", "Origins", "Page", "format_of"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hubaudit.model import Finding, RepoReport, Severity, Verdict
 from hubaudit.report.escape import clipped, clipped_middle, visible
 from hubaudit.report.order import heaps, in_order
-from hubaudit.report.page import Page
+from hubaudit.report.page import Origin, Page
 from hubaudit.report.tally import counts_text, place, standing, subject
 
 # Characters: the log of a job cuts a line at 64 KiB, and an annotation shows a few lines.
@@ -35,13 +35,14 @@ _VERDICT = {
 def render(report: RepoReport, page: Page | None = None) -> str:
     """One line a finding, one a part that was not read, and one for the verdict, which comes first."""
     where = subject(report.repo)
+    origin = page.origin_of(report.repo) if page is not None else None
     said = f"{counts_text(report)}. {report.summary}"
     title = f"{report.verdict.value.upper()} {where}"
-    lines = [_command(_VERDICT[report.verdict], title, said, page)]
-    lines += [_finding(heap.first, heap.count, where, page) for heap in heaps(standing(report))]
+    lines = [_command(_VERDICT[report.verdict], title, said, origin)]
+    lines += [_finding(heap.first, heap.count, where, origin) for heap in heaps(standing(report))]
     for entry in in_order(report.unread):
         at = f"{where}: {place(entry.path, entry.member)}"
-        lines.append(_command("error", f"not read: {at}", entry.why, page))
+        lines.append(_command("error", f"not read: {at}", entry.why, origin))
     return "".join(lines)
 
 
@@ -49,19 +50,19 @@ def render_many(reports: Sequence[RepoReport], page: Page | None = None) -> str:
     return "".join(render(report, page) for report in reports)
 
 
-def _finding(finding: Finding, count: int, where: str, page: Page | None) -> str:
+def _finding(finding: Finding, count: int, where: str, origin: Origin | None) -> str:
     times = f" × {count}" if count > 1 else ""
     title = f"{finding.rule} ({finding.severity.value}): {where}{times}"
     said = f"{place(finding.path, finding.member)}: {finding.message}"
     if finding.evidence:
         said += f": {finding.evidence}"
-    return _command(_LEVEL[finding.severity], title, said, page)
+    return _command(_LEVEL[finding.severity], title, said, origin)
 
 
-def _command(level: str, title: str, message: str, page: Page | None) -> str:
+def _command(level: str, title: str, message: str, origin: Origin | None) -> str:
     properties = {"title": clipped_middle(title, TITLE)}
-    if page is not None and page.origin is not None:
-        properties = {"file": page.origin.path, "line": str(page.origin.line), **properties}
+    if origin is not None:
+        properties = {"file": origin.path, "line": str(origin.line), **properties}
     return command(level, properties, message)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hubaudit.model import RepoRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,14 +16,23 @@ class Origin:
     line: int
 
 
+# By kind and id of the repository
+Origins = Mapping[tuple[str, str], Origin]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """`width` in columns. `entries`: of findings, of unread files: how many are shown, None for all.
 
-    `origin`: what code scanning can show a finding at, if the target came from a list.
+    `origins`: what code scanning can show findings at, where a file of the user's names the repository;
+    `origin` of those that are not in it.
     """
 
     width: int = 80
     color: bool = False
     entries: int | None = 8  # with a header and the pin, eight ordinary findings fill a screen
     origin: Origin | None = None
+    origins: Origins = field(default_factory=dict)
+
+    def origin_of(self, repo: RepoRef) -> Origin | None:
+        return self.origins.get((repo.repo_type, repo.repo_id), self.origin)

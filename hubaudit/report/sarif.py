@@ -205,8 +205,9 @@ def _notification(report: RepoReport, page: Page, entry: Unread) -> dict[str, An
 
 
 def _location(report: RepoReport, page: Page, path: str) -> dict[str, Any]:
-    if page.origin is not None:
-        uri, line = page.origin.path, page.origin.line
+    origin = page.origin_of(report.repo)
+    if origin is not None:
+        uri, line = origin.path, origin.line
     elif report.repo.repo_type == "local":
         uri, line = path or report.repo.repo_id, 1
     else:

@@ -170,6 +170,34 @@ def test_an_output_that_is_a_link_is_replaced_and_its_target_stays(run: Run, her
     assert (here / "out.json").read_text() == render(samples.malicious())
 
 
+def test_findings_stand_at_the_line_of_the_list_that_names_the_repository(
+    run: Run, here: Path
+) -> None:
+    (here / "lists").mkdir()
+    (here / "lists" / "approved.txt").write_text(
+        "# evil/model-2 and x/evil/model\nevil/model.old\nEvil/Model@v1  # evil/model\nevil/model\n"
+    )
+    names = store(here, samples.malicious(), samples.for_review())
+    ran = run("report", *names, "--list", "lists/approved.txt", "-f", "sarif")
+    bad, other = json.loads(ran.out)["runs"]
+    for result in bad["results"]:
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == "lists/approved.txt"
+        assert place["region"]["startLine"] == 3
+    place = other["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"].startswith("org/data/")
+    ran = run("report", *names, "--list", "lists/approved.txt", "-f", "github")
+    assert ran.out.startswith("::error file=lists/approved.txt,line=3,title=FAIL")
+    ran = run("report", *names, "--list", "missing.txt")
+    assert (ran.code, ran.out) == (2, "")
+
+
+def test_a_dataset_is_looked_for_as_one_first(run: Run, here: Path) -> None:
+    (here / "a.toml").write_text("id = 'org/data'\nid = 'datasets/org/data'\n")
+    ran = run("report", *store(here, samples.for_review()), "--list", "a.toml", "-f", "github")
+    assert "file=a.toml,line=2," in ran.out
+
+
 def test_verbose_shows_every_finding(run: Run, here: Path) -> None:
     [name] = store(here, samples.crowded())
     assert "and 2 more" in run("report", name).out
