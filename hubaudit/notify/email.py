@@ -92,7 +92,7 @@ class Mail:
                 client.login(server.user, server.password or "")
             client.sendmail(server.sender, [self._address], data)
             with suppress(smtplib.SMTPException, OSError):
-                watchdog.allow(2.0)  # it has the message; goodbyes are not waited for
+                watchdog.allow(0.5)  # it has the message; goodbyes are not waited for
                 client.quit()
         finally:
             client.close()

@@ -33,7 +33,8 @@ from hubaudit.watch.alert import Alert
 CONNECT = 10.0  # seconds
 READ = 30.0  # seconds between two bytes
 WHOLE = 60.0  # seconds from the connection to the status line, headers and all
-_ANSWER = 2.0  # seconds for the body of the answer, of which nothing depends
+# Seconds for the body of the answer, on which nothing depends: a crash meanwhile would have it sent again.
+_ANSWER = 0.5
 _ANSWER_BYTES = 16 << 10
 _REDIRECTS = 3  # one would be "with a slash", two a loop more likely than not
 # What says that this message is the trouble: RFC 9110, 15.5.1, 15.5.14, 15.5.21.
