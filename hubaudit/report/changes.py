@@ -10,8 +10,8 @@ from textwrap import wrap
 from typing import Any
 
 from hubaudit.model import Confidence, Finding, RepoRef, RepoReport, Severity, Verdict
-from hubaudit.report import github, html, junit, sarif
-from hubaudit.report.escape import encodable, visible
+from hubaudit.report import REPORTS
+from hubaudit.report.escape import encodable, no_command, visible
 from hubaudit.report.json import printable
 from hubaudit.report.markdown import code
 from hubaudit.report.page import Page
@@ -33,9 +33,8 @@ def render_text(one: Difference, page: Page) -> str:
     lines = [_heading(one), _tally(one)]
     for change in one.changes:
         lines += ["", f"{change.severity.value:<9} {change.kind.value}"]
-        lines += wrap(
-            visible(change.message), page.width, initial_indent="  ", subsequent_indent="  "
-        )
+        said = wrap(visible(change.message), max(page.width - 2, 10))
+        lines += [f"  {no_command(line)}" for line in said]
         lines += [f"    {visible(line[:_LINE])}" for line in change.detail]
     return "\n".join(lines) + "\n"
 
@@ -117,10 +116,10 @@ CHANGES: dict[str, Callable[[Difference, Page], str]] = {
     "json": render_json,
     "jsonl": render_jsonl,
     "markdown": render_markdown,
-    "html": _through(html.render),
-    "sarif": _through(sarif.render),
-    "junit": _through(junit.render),
-    "github": _through(github.render),
+    "html": _through(REPORTS["html"].one),
+    "sarif": _through(REPORTS["sarif"].one),
+    "junit": _through(REPORTS["junit"].one),
+    "github": _through(REPORTS["github"].one),
 }
 
 
