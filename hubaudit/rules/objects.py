@@ -37,47 +37,32 @@ _HOLDERS = frozenset(("__wrapped__", "__signature__", "__orig_class__", "__func_
 # dicts, arrays, text and zones, and some of their own. Nobody's state has functions by these names:
 # attributes of 4,600 files of 30 libraries were looked at.
 _CALLED_IN_PASSING = frozenset(
-    (
-        *(
-            "get",
-            "items",
-            "pop",
-            "setdefault",
-            "update",
-        ),  # `__setstate__` of what is pickled as a dict
-        *(
-            "astype",
-            "to_numpy",
-        ),  # sklearn 1.9 `TreePredictor.__setstate__`, pandas 3.1 `extract_array`
-        *(
-            "detach",
-            "to",
-        ),  # torch 2.13 `Parameter.__new__`, `_rebuild_device_tensor_from_cpu_tensor`
-        *(
-            "as_matrix",
-            "as_quat",
-            "copy",
-        ),  # scipy 1.17 `Rotation.__setitem__`, pandas 3.1 `StringArray`
-        "index",  # torch 2.13 `RNNBase.__setattr__`
-        *("read", "read_array", "read_mmap"),  # joblib 1.6 `NumpyUnpickler.load_build`
-        *("lower", "replace"),  # Lib/http/cookies.py `Morsel.__setitem__`, Lib/uuid.py
-        *("dst", "fromutc", "tzname", "utcoffset"),  # the hash of a datetime asks its zone
-        *("_isdst", "transitions"),  # dateutil 2.9 dateutil/tz/_common.py
-        "_build_f",  # sklearn 1.9 `IsotonicRegression.__setstate__`
-        "_post_setstate",  # pandas 3.1 `SingleBlockManager.__setstate__`
-        *(
-            "_hash_impl",
-            "_hash_key",
-            "to_json_string",
-        ),  # hashes of torch 2.13 and transformers 5.23
-        *(
-            "convert_ids_to_tokens",
-            "register_buffer",
-            "register_parameter",
-            "setfield",
-        ),  # `__setattr__`
-        *("free_dataset", "free_network"),  # lightgbm 4.7 `Booster.__del__`
+    name
+    for names in (
+        # states: torch 2.13 torch/optim/optimizer.py, adagrad.py; sklearn 1.9 `TreePredictor`,
+        # `IsotonicRegression`; pandas 3.1 `SingleBlockManager`, `extract_array`
+        "get items pop setdefault update values _patch_step_function astype _build_f",
+        "_post_setstate to_numpy",
+        # arguments: torch 2.13 `Parameter.__new__`, `_rebuild_device_tensor_from_cpu_tensor`; Lib/uuid.py
+        "detach to replace",
+        # items: scipy 1.17 `Rotation.__setitem__`, pandas 3.1 `StringArray`, Lib/http/cookies.py `Morsel`
+        "as_matrix as_quat copy lower",
+        # attributes that are set or looked for: torch 2.13 `Module`, `RNNBase`, `DTensorSpec`; numpy 2.4
+        # `recarray`; transformers 5.23 `PreTrainedTokenizerBase`
+        "register_buffer register_parameter index _verify_shard_order setfield convert_ids_to_tokens",
+        "convert_tokens_to_ids",
+        # what joblib 1.6 puts an array in place of
+        "read read_array read_mmap",
+        # hashes: of a datetime, which asks its zone (dateutil 2.9 dateutil/tz/_common.py); torch 2.13
+        # `DeviceMesh`, `DTensorSpec`; transformers 5.23 `GenerationConfig`; sympy 1.14 `Basic`
+        "dst fromutc tzname utcoffset _isdst transitions",
+        "_hash_key _hash_impl to_json_string _hashable_content",
+        # destructors: lightgbm 4.7 `Booster`, transformers 5.23 `MLflowCallback`, `NeptuneCallback`, fastai
+        # 2.8 `DynamicUnet`, and those of files and pools
+        "free_dataset free_network active_run end_run _stop_run_if_exists remove",
+        "cleanup close release shutdown",
     )
+    for name in names.split()
 )
 
 # Hooks in one dict or on one object. Ordinary objects have at most one.

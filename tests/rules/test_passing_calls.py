@@ -33,6 +33,7 @@ ISOTONIC = Name("sklearn.isotonic", "IsotonicRegression")
 BLOCKS = Name("pandas.core.internals.managers", "SingleBlockManager")
 SERIES = Name("pandas.core.series", "Series")
 INDEX = Name("pandas.core.indexes.base", "Index")
+ADAM = Name("torch.optim.adam", "Adam")
 LINEAR = Name("torch.nn.modules.linear", "Linear")
 LSTM = Name("torch.nn.modules.rnn", "LSTM")
 PARAMETER = Name("torch.nn.parameter", "Parameter")
@@ -115,6 +116,19 @@ GIVEN = {
     .build((partial_with(__array__=PRINT), True)),
     "keywords of a namespace": TREE.new().build({"nodes": with_keywords(NAMESPACE, astype=PRINT)}),
     "a namespace of a dict": TREE.new().build({"nodes": SIMPLE({"astype": PRINT})}),
+    "an optimizer, its own method": ADAM.new().build({"_patch_step_function": PRINT}),
+    "an optimizer, its state": ADAM.new().build({"state": namespace(values=PRINT)}),
+    "a pickle in a state": Name(
+        "torch.utils.data.datapipes.datapipe", "_IterDataPipeSerializationWrapper"
+    )
+    .new()
+    .build((b"gASVCAAAAAAAAACMBHRydWWULg==", True)),
+    "a folder that is deleted": Name("transformers.integrations", "NeptuneCallback")
+    .new()
+    .build({"_volatile_checkpoints_dir": "/nonexistent"}),
+    "a destructor": Name("transformers.integrations", "MLflowCallback")
+    .new()
+    .build({"_auto_end_run": True, "_ml_flow": namespace(active_run=PRINT, end_run=PRINT)}),
     "text": BOOSTER.new().build({"_handle": template(encode=PRINT)}),
     "values of a table": BLOCKS.new().build(
         (1, 2, 3, {"0.14.1": {"blocks": [{"values": template(to_numpy=PRINT)}]}})
