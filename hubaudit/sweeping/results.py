@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from hubaudit.errors import StoreUnusable
 from hubaudit.store import AuditKey, StoredAudit
 
 UNDECIDED, DRIFTED = 2, 4
@@ -70,8 +72,12 @@ class Result:
 
 
 def result_from(text: str) -> Result:
-    """Raises ValueError, TypeError or KeyError for what `to_json` did not write."""
-    row = json.loads(text)
+    """Raises StoreUnusable for what `to_json` did not write."""
+    with _ours():
+        return _result_from(json.loads(text))
+
+
+def _result_from(row: dict[str, Any]) -> Result:
     # most of a key is the same in every row: kept once
     for name in ("key", "known"):
         if key := row.get(name):
@@ -85,14 +91,14 @@ def result_from(text: str) -> Result:
 
 def of_audit(target: str, audit: StoredAudit) -> Result:
     """The result of an audit, not compared with anything yet."""
-    report = json.loads(audit.report)
-    counts = Counter(one["severity"] for one in _standing(report))
+    summary, standing = _read(audit)
+    counts = Counter(finding.severity for finding in standing)
     return Result(
         target=target,
         code=audit.code,
         key=audit.key,
         verdict=audit.verdict,
-        summary=report["summary"],
+        summary=summary,
         counts=dict(sorted(counts.items())),
     )
 
@@ -145,18 +151,40 @@ def _of_trouble(trouble: Trouble, last: AuditKey | None) -> tuple[Change, ...]:
 def _findings(now: StoredAudit | None, then: StoredAudit | None) -> Findings:
     if now is None:
         return Findings()
+    found = Counter(_read(now)[1])
     if then is not None and now.report == then.report:
-        return Findings(unchanged=len(_standing(json.loads(now.report))))
-    found = Counter(map(_identity, _standing(json.loads(now.report))))
-    known = Counter(map(_identity, _standing(json.loads(then.report)))) if then else Counter[Any]()
+        return Findings(unchanged=found.total())
+    known = Counter(_read(then)[1]) if then is not None else Counter[_Finding]()
     return Findings((found - known).total(), (known - found).total(), (found & known).total())
 
 
-def _identity(finding: Mapping[str, Any]) -> tuple[object, ...]:
+class _Finding(NamedTuple):
     """As a baseline has it, but for the content: what a new commit left as it was is not new."""
-    names = ("rule", "severity", "path", "member", "evidence")
-    return tuple(finding[name] for name in names)
+
+    rule: str
+    severity: str
+    path: str
+    member: str | None
+    evidence: str
 
 
-def _standing(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [one for one in report["findings"] if one["waived"] is None]
+def _read(audit: StoredAudit) -> tuple[str, list[_Finding]]:
+    """The summary of a stored report, and the findings that nothing tolerates."""
+    with _ours():
+        report = json.loads(audit.report)
+        standing = [one for one in report["findings"] if one["waived"] is None]
+        return report["summary"], [
+            _Finding(*(one[name] for name in _Finding._fields)) for one in standing
+        ]
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """Raises StoreUnusable for what this program did not write."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise StoreUnusable(
+            f"the store holds what it did not write: {type(error).__name__}: {error}",
+            hint="move it away, or name another one with --store",
+        ) from error

@@ -6,8 +6,10 @@ import json
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -368,6 +370,29 @@ def test_a_foreign_file_as_store_is_an_error_and_stays(machine: Machine) -> None
     assert ran.code == 2
     assert "no store" in ran.err
     assert (machine.home / "store.sqlite3").read_text() == "I am no store"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE results SET result = '{'",
+        "UPDATE results SET result = '[]'",
+        "UPDATE results SET result = '{}'",
+        f"UPDATE audits SET report = x'{zlib.compress(b'{}').hex()}'",
+        "UPDATE audits SET report = x'00'",
+    ],
+)
+def test_what_a_store_should_not_hold_is_an_error_of_the_store(
+    machine: Machine, change: str
+) -> None:
+    name = machine.write("org/model-0\n")
+    machine.sweep(name)
+    with sqlite3.connect(machine.home / "store.sqlite3") as database:
+        database.execute(change)
+    database.close()
+    ran = machine.sweep(name)
+    assert ran.code == 2
+    assert "the store holds what it did not write" in ran.err
 
 
 def test_a_terminal_has_one_bar_with_the_current_targets_below(
