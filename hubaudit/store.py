@@ -369,12 +369,29 @@ def _check_file(path: Path) -> None:
         if not path.exists() or path.stat().st_size == 0:
             return
         with path.open("rb") as opened:
-            if opened.read(16) != b"SQLite format 3\0":
-                raise StoreUnusable(f"{path} is no store: it is no SQLite file", hint=_ELSEWHERE)
+            header = opened.read(100)
+        if header[:16] != b"SQLite format 3\0":
+            raise StoreUnusable(f"{path} is no store: it is no SQLite file", hint=_ELSEWHERE)
+        # in this order: a log that goes meanwhile has left a whole file
+        if not _has_log(path) and path.stat().st_size < _least(header):
+            raise StoreUnusable(f"{path} is cut off: its end is missing", hint=_ELSEWHERE)
     except OSError as error:
         raise StoreUnusable(
             f"the store {path} cannot be used: {error.strerror}", hint="name another with --store"
         ) from None
+
+
+def _least(header: bytes) -> int:
+    """How many bytes the file has at least, by its header: www.sqlite.org/fileformat.html, 1.3."""
+    page = int.from_bytes(header[16:18], "big")
+    is_valid = header[24:28] == header[92:96]  # otherwise an old SQLite wrote it last
+    return int.from_bytes(header[28:32], "big") * (65536 if page == 1 else page) if is_valid else 0
+
+
+def _has_log(path: Path) -> bool:
+    """Whether pages may still be in the log of a process that was killed."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
@@ -395,7 +412,7 @@ def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
     if path.stat().st_size <= _CHECKED:
         said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if said != "ok":
-            raise StoreUnusable(f"{path} is damaged: {said.splitlines()[0]}", hint=_ELSEWHERE)
+            raise StoreUnusable(f"{path} is damaged: {said.splitlines()[-1]}", hint=_ELSEWHERE)
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:
@@ -445,4 +462,6 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise StoreUnusable(f"the store {path} cannot be used: {error}", hint=_ELSEWHERE) from error
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        hint = "make room on its disk, and go on with --resume" if full else _ELSEWHERE
+        raise StoreUnusable(f"the store {path} cannot be used: {error}", hint=hint) from error

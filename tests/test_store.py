@@ -128,6 +128,17 @@ def test_a_broken_page_is_found_when_it_is_opened(tmp_path: Path) -> None:
     assert path.read_bytes() == bytes(data)
 
 
+def test_a_store_whose_end_is_missing_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    with Store(path) as store:
+        store.begin_sweep("list")
+    path.write_bytes(path.read_bytes()[:-1000])
+    before = path.read_bytes()
+    with pytest.raises(StoreUnusable, match="cut off"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
 def test_an_older_store_is_migrated_and_keeps_what_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
