@@ -14,6 +14,7 @@ from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, Skipped, Tr
 from hubaudit.rules.attributes import item, on_some_object
 from hubaudit.rules.changes import SETS_SOMETHING, Changes
 from hubaudit.rules.detours import detour_of
+from hubaudit.rules.loaders import CONSTRUCTS_FIRST
 from hubaudit.rules.meanings import (
     NOBODY_KNOWS,
     Arguments,
@@ -192,6 +193,7 @@ class Follower:
         found = detour(args, self) if detour is not None and known else None  # type: ignore[arg-type]
         more = tuple(self._asked(name, args)) if use is Use.CALLED else ()
         is_settled = use is Use.CONSTRUCTED or (found is not None and found.settled)
+        is_settled = is_settled and detour is not CONSTRUCTS_FIRST  # whose `__new__` asks for more
         self._hand_on(args or (), is_settled=is_settled)
         if found is None:
             return Outcome((Effect(name, use), *more), Instance(name))

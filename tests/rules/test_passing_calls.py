@@ -155,6 +155,10 @@ HANDED = {
     "data of an index": Name("pandas.core.indexes.base", "_new_Index")(
         INDEX, {"data": template(to_numpy=PRINT)}
     ),
+    "a dtype of an index": Name("pandas.core.indexes.base", "_new_Index")(
+        INDEX,
+        {"dtype": Name("pandas", "Int64Dtype").new().build({"construct_array_type": PRINT})},
+    ),
     "any object in which functions are": Name("numpy", "dtype")(template(x=PRINT)),
     "one that holds such an object": Name("numpy", "dtype")(template(x=template(y=PRINT))),
     "one that holds hooks": Name("numpy", "dtype")(HOOKED),
