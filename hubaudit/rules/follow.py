@@ -281,6 +281,8 @@ class Follower:
         use = Use.CONSTRUCTED if call.how in ("NEWOBJ", "NEWOBJ_EX") else Use.CALLED
         plain = isinstance(call.args, tuple) and not _has_keywords(call)
         self._current = call
+        if isinstance(call.function, Call) and call.function.state:
+            self._hand_on((call.function,), is_settled=False)  # a partial, and its keywords
         if isinstance(call.kwargs, Mapping):
             given = call.args if isinstance(call.args, tuple) else ()
             self._hand_on((*given, *call.kwargs.flat[1::2]), is_settled=False)

@@ -57,6 +57,23 @@ def is_list(maker: Global) -> bool:
     return canonical(maker.module, maker.name) in _LISTS
 
 
+# What they give is what they were given, or part of it.
+_HAND_OUT = frozenset(
+    (
+        *(("builtins", name) for name in ("dict.get", "dict.pop", "getattr", "max", "min", "next")),
+        *(("operator", name) for name in ("attrgetter", "call", "getitem", "itemgetter")),
+        *(("operator", name) for name in ("__call__", "__getitem__", "methodcaller")),
+        ("functools", "reduce"),
+    )
+)
+
+
+def hands_out(function: Global) -> bool:
+    """Whether nobody knows what a call of it gives."""
+    place, name = canonical(function.module, function.name)
+    return (place.removeprefix("_"), name) in _HAND_OUT
+
+
 # Objects that are nothing but what was put into them.
 _NAMESPACES = frozenset(
     (("argparse", "Namespace"), ("optparse", "Values"), ("types", "SimpleNamespace"))

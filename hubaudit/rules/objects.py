@@ -17,7 +17,7 @@ from hubaudit.rules.meanings import (
     attribute,
 )
 from hubaudit.rules.names import canonical
-from hubaudit.rules.natures import is_namespace
+from hubaudit.rules.natures import hands_out, is_namespace
 
 See = Callable[[Value], Meaning]
 
@@ -257,6 +257,8 @@ class States:
     def _may_be_function(self, value: Value) -> bool:
         """Whether it is one, or nobody knows. Arrays that loaders put in are known to be none."""
         meant = self._see(value)
+        if isinstance(meant, Instance):
+            return hands_out(meant.maker)
         return isinstance(meant, Global) or is_made(meant) or meant is NOBODY_KNOWS
 
     def is_lively(self, state: Value) -> bool:

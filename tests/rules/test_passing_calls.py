@@ -17,6 +17,7 @@ PARTIAL = Name("functools", "partial")
 SIMPLE = Name("types", "SimpleNamespace")
 NAMESPACE = Name("argparse", "Namespace")
 TEMPLATE = Name("string", "Template")
+NEXT = Name("builtins", "next")
 ORDERED = Name("collections", "OrderedDict")
 CHAIN = Name("collections", "ChainMap")
 USER_DICT = Name("collections", "UserDict")
@@ -129,6 +130,9 @@ GIVEN = {
     "a destructor": Name("transformers.integrations", "MLflowCallback")
     .new()
     .build({"_auto_end_run": True, "_ml_flow": namespace(active_run=PRINT, end_run=PRINT)}),
+    "a method that an iterator gives": TREE.new().build(
+        {"nodes": template(astype=NEXT(Name("itertools", "chain")([PRINT])))}
+    ),
     "text": BOOSTER.new().build({"_handle": template(encode=PRINT)}),
     "values of a table": BLOCKS.new().build(
         (1, 2, 3, {"0.14.1": {"blocks": [{"values": template(to_numpy=PRINT)}]}})
@@ -196,6 +200,7 @@ KEYS = {
     "a zone by what it asks": as_key(
         DATETIME(MOMENT, Name("dateutil.tz.tz", "tzrange").new().build({"_isdst": PRINT}))
     ),
+    "a zone, by a keyword": with_keywords(DATETIME, tzinfo=OFFSET("x", 1).build({"a": PRINT})),
     "a zone of a time stamp": Name("datetime", "datetime.fromtimestamp")(
         1, OFFSET("x", 1).build({"fromutc": PRINT})
     ),
