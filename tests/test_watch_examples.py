@@ -261,6 +261,7 @@ def hub(repo: HubRepo) -> Iterator[StandInHub]:
 
 def runs(arguments: list[str], environment: dict[str, str]) -> tuple[int, int, str]:
     """Starts a watch, asks whether it is well, ends it: the status, its exit code and its stderr."""
+    pytest.importorskip("uvicorn", reason="the extra `server` is not installed")
     with subprocess.Popen(
         [sys.executable, "-m", "hubaudit", *arguments],
         env=environment,
@@ -270,14 +271,20 @@ def runs(arguments: list[str], environment: dict[str, str]) -> tuple[int, int, s
         text=True,
     ) as process:
         assert process.stderr is not None
-        said = process.stderr.readline()
-        while said and not (found := re.search(r"listening on http://\S*:(\d+)", said)):
-            said += process.stderr.readline()
-        assert found is not None, said
-        direct = build_opener(ProxyHandler({}))
-        with direct.open(f"http://127.0.0.1:{found[1]}/healthz", timeout=20) as answer:
-            status = answer.status
-        process.send_signal(signal.SIGTERM)
+        said, port = "", None
+        for line in process.stderr:
+            said += line
+            port = re.search(r"listening on http://\S*:(\d+)", line)
+            if port is not None:
+                break
+        assert port is not None, said
+        try:
+            with build_opener(ProxyHandler({})).open(
+                f"http://127.0.0.1:{port[1]}/healthz", timeout=20
+            ) as answer:
+                status = answer.status
+        finally:
+            process.send_signal(signal.SIGTERM)
         _, more = process.communicate(timeout=30)
     return status, process.returncode, said + more
 
