@@ -48,6 +48,18 @@ def test_only_a_sweep_that_ended_is_the_last_one(store: Store) -> None:
     store.close()
 
 
+def test_the_results_of_old_sweeps_go_and_audits_stay(store: Store) -> None:
+    other = store.begin_sweep("another list")
+    store.put_result(other, "org/a", "{}")
+    for number in range(25):
+        sweep = store.begin_sweep("list")
+        store.put_result(sweep, f"org/{number}", "{}", AUDIT, b"[]")
+        store.end_sweep(sweep)
+    assert [row.id for row in store.sweeps() if row.name == "list"] == list(range(17, 27))
+    assert store.count("results") == 11
+    assert store.count("audits") == 1
+
+
 def test_an_error_in_the_middle_puts_nothing(store: Store) -> None:
     sweep = store.begin_sweep("a")
     with pytest.raises(StoreUnusable):
