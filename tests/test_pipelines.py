@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -357,13 +358,28 @@ def test_without_anything_to_audit_the_action_fails(runner: Runner) -> None:
     assert "neither targets nor paths" in done.stdout
 
 
+def test_findings_in_files_stand_at_the_files(runner: Runner) -> None:
+    folder = runner.folder / "checkout" / "models" / "a folder; $(touch hacked)"
+    folder.mkdir(parents=True)
+    (folder / "bad.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    assert runner.run("audit", paths=f"models/{folder.name}").returncode == 1
+    sarif = json.loads((runner.folder / "checkout" / "hubaudit.sarif").read_text())
+    where = sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
+    named = unquote(where["artifactLocation"]["uri"])
+    assert named == f"models/{folder.name}/bad.pkl"
+    assert not list(runner.folder.rglob("hacked"))
+
+
 def test_findings_stand_at_the_line_of_the_workflow_that_names_the_target(runner: Runner) -> None:
     name = ".github/workflows/audit.yml"
     workflow = runner.folder / "checkout" / name
     workflow.parent.mkdir(parents=True)
     workflow.write_text("with:\n  targets: |\n    demo/ordinary\n    demo/os-system@main\n")
     runner.env["GITHUB_WORKFLOW_REF"] = f"someone/project/{name}@refs/heads/main"
-    done = runner.run("audit", targets="demo/ordinary\ndemo/os-system@main")
+    targets = "demo/ordinary\ndemo/os-system@main"
+    none = {"annotations": "false", "summary": "false", "sarif_file": "", "format": "none"}
+    assert runner.run("audit", targets=targets, **none).stdout.count("::") == 4
+    done = runner.run("audit", targets=targets)
     assert f"::error file={name},line=4,title=" in done.stdout
     sarif = json.loads((runner.folder / "checkout" / "hubaudit.sarif").read_text())
     places = {

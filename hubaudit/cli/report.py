@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +48,16 @@ _List = Annotated[
         "show the findings at its lines.",
     ),
 ]
+_Scanned = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--scanned",
+        metavar="PATH",
+        show_default=False,
+        help="A path as scan was given it, from here: SARIF shows its files below it. May be given "
+        "several times.",
+    ),
+]
 
 
 def report(
@@ -54,6 +66,7 @@ def report(
     output: options.Output = None,
     by_verdict: _ByVerdict = False,
     naming: _List = None,
+    scanned: _Scanned = None,
     verbose: options.Verbose = False,
 ) -> Job:
     """Write stored reports again, in another format. Needs no network, and judges nothing anew."""
@@ -72,7 +85,7 @@ def report(
         reports = [one for stored in found for one in stored.reports]
         origins = _origins(naming, reports) if naming is not None else {}
         entries = None if verbose else Page().entries
-        for sink in open_sinks(form, outputs, layout, entries, origins):
+        for sink in open_sinks(form, outputs, layout, entries, origins, _folders(scanned or ())):
             for one in reports:
                 sink.add(one)
             sink.close()
@@ -86,6 +99,19 @@ def _codes(reports: Sequence[RepoReport]) -> list[int]:
     from hubaudit.verdict import exit_code
 
     return [exit_code(one.verdict, strict=False) for one in reports]
+
+
+def _folders(scanned: Sequence[Path]) -> dict[str, str]:
+    """By the name that scan gives a path. Of one name twice, nobody can tell which it was."""
+    names = Counter(path.resolve().name for path in scanned)
+    found = {}
+    for path in scanned:
+        folder = path if path.is_dir() else path.parent
+        plain = os.path.normpath(folder)
+        is_below = not folder.is_absolute() and not plain.startswith("..")
+        if names[path.resolve().name] == 1 and is_below:
+            found[path.resolve().name] = "" if plain == "." else f"{Path(plain).as_posix()}/"
+    return found
 
 
 def _origins(naming: Path, reports: Sequence[RepoReport]) -> Origins:

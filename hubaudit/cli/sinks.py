@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -17,6 +17,7 @@ from hubaudit.report import REPORTS, Format, Origins, Page, format_of
 # Whether a document is about one target, or about what may be several.
 Layout = Literal["one", "many"]
 _NOWHERE: Origins = {}
+_NO_FOLDERS: Mapping[str, str] = {}
 
 
 class Sink(Protocol):
@@ -31,18 +32,20 @@ def open_sinks(
     layout: Layout,
     entries: int | None,
     origins: Origins = _NOWHERE,
+    folders: Mapping[str, str] = _NO_FOLDERS,
 ) -> list[Sink]:
     """One for each of `outputs`, in the format of its suffix or in `form`; without any, one for stdout.
 
-    `entries` and `origins`: as of `Page`.
+    `entries`, `origins` and `folders`: as of `Page`.
     """
     if outputs:
-        page = Page(entries=entries, origins=origins)
+        page = Page(entries=entries, origins=origins, folders=folders)
         return [
             _Document(REPORTS[format_of(str(output)) or form], output, layout, page)
             for output in outputs
         ]
-    page = Page(console.columns(), console.wants_color(sys.stdout), entries, origins=origins)
+    width, color = console.columns(), console.wants_color(sys.stdout)
+    page = Page(width, color, entries, origins=origins, folders=folders)
     if form == "text":
         return [_Stream(page)]
     return [_Document(REPORTS[form], None, layout, page)]

@@ -19,7 +19,8 @@ def origins_in(text: str, path: str, repos: Iterable[RepoRef]) -> Origins:
     lines = text.splitlines()
     found: dict[tuple[str, str], Origin] = {}
     for repo in dict.fromkeys(repos):
-        line = _line_of(repo, lines)
+        # the name of a local folder is any word
+        line = None if repo.repo_type == "local" else _line_of(repo, lines)
         if line is not None:
             found[repo.repo_type, repo.repo_id] = Origin(path, line)
     return found

@@ -25,7 +25,8 @@ class Page:
     """`width` in columns. `entries`: of findings, of unread files: how many are shown, None for all.
 
     `origins`: what code scanning can show findings at, where a file of the user's names the repository;
-    `origin` of those that are not in it.
+    `origin` of those that are not in it. `folders`: where the files of a local report lie below the root of
+    the user's project, by the name that it has, with a `/` at the end.
     """
 
     width: int = 80
@@ -33,6 +34,7 @@ class Page:
     entries: int | None = 8  # with a header and the pin, eight ordinary findings fill a screen
     origin: Origin | None = None
     origins: Origins = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
 
     def origin_of(self, repo: RepoRef) -> Origin | None:
         return self.origins.get((repo.repo_type, repo.repo_id), self.origin)

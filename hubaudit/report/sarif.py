@@ -209,7 +209,7 @@ def _location(report: RepoReport, page: Page, path: str) -> dict[str, Any]:
     if origin is not None:
         uri, line = origin.path, origin.line
     elif report.repo.repo_type == "local":
-        uri, line = path or report.repo.repo_id, 1
+        uri, line = f"{page.folders.get(report.repo.repo_id, '')}{path}" or report.repo.repo_id, 1
     else:
         uri, line = f"{report.repo.repo_id}/{path}".rstrip("/"), 1
     return {

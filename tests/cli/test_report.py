@@ -192,6 +192,32 @@ def test_findings_stand_at_the_line_of_the_list_that_names_the_repository(
     assert (ran.code, ran.out) == (2, "")
 
 
+def test_local_files_stand_below_what_was_scanned(run: Run, here: Path) -> None:
+    for folder in ("a/b", "c/b", "x"):
+        (here / folder).mkdir(parents=True)
+        (here / folder / "w.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+
+    def places(scanned: str, *paths: str) -> set[str]:
+        assert run("scan", scanned, "-o", "s.json", "--no-config").code == 1
+        options = [word for path in paths for word in ("--scanned", path)]
+        log = json.loads(run("report", "s.json", *options, "-f", "sarif").out)
+        found = [one for result in log["runs"][0]["results"] for one in result["locations"]]
+        return {one["physicalLocation"]["artifactLocation"]["uri"] for one in found}
+
+    assert places("a/b") == {"w.pkl"}
+    assert places("a/b", "x", "./a/b/") == {"a/b/w.pkl"}
+    assert places("a/b/w.pkl", "a/b/w.pkl") == {"a/b/w.pkl"}
+    assert places(".", ".") == {"a/b/w.pkl", "c/b/w.pkl", "x/w.pkl"}
+    assert places("a/b", "a/b", "c/b") == {"w.pkl"}
+    assert places("a/b", str(here / "a/b")) == {"w.pkl"}
+
+
+def test_the_name_of_a_local_file_is_looked_for_in_no_list(run: Run, here: Path) -> None:
+    (here / "a.txt").write_text("weights.pkl\n")
+    ran = run("report", *store(here, samples.local()), "--list", "a.txt", "-f", "github")
+    assert "file=" not in ran.out
+
+
 def test_a_dataset_is_looked_for_as_one_first(run: Run, here: Path) -> None:
     (here / "a.toml").write_text("id = 'org/data'\nid = 'datasets/org/data'\n")
     ran = run("report", *store(here, samples.for_review()), "--list", "a.toml", "-f", "github")
