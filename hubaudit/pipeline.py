@@ -91,12 +91,9 @@ def audit(
     with HubClient(
         endpoint=endpoint, token=token, listener=listener, record=record, replay=replay
     ) as hub:
-        repo = hub.pin(target)
-        listener(Pinned(repo))
-        listing = hub.list_files(repo)
-        report = audit_listing(
+        report = audit_on(
             hub,
-            listing,
+            target,
             policy=policy,
             listener=listener,
             fetch=fetch,
@@ -116,13 +113,21 @@ def audit_on(
     fetch: Fetch = "auto",
     load: LoadOptions = _DEFAULT_LOAD,
     depth: Depth = Sampling(),  # noqa: B008 -- frozen
+    since_agreed: bool = False,
 ) -> RepoReport:
     """The same over a client that is open already, as for one of many targets."""
     repo = hub.pin(target)
     listener(Pinned(repo))
     listing = hub.list_files(repo)
     return audit_listing(
-        hub, listing, policy=policy, listener=listener, fetch=fetch, load=load, depth=depth
+        hub,
+        listing,
+        policy=policy,
+        listener=listener,
+        fetch=fetch,
+        load=load,
+        depth=depth,
+        since_agreed=since_agreed,
     )
 
 
