@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import PurePosixPath
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from hubaudit.errors import ReportUnusable
+from hubaudit.lists import place
 from hubaudit.model import RepoReport
 from hubaudit.report import REPORTS, Page
 from hubaudit.report.escape import visible
 from hubaudit.report.stored import read_reports
+from hubaudit.report.words import count
 from hubaudit.store import AuditKey, Store
 from hubaudit.sweeping.results import Result
 from hubaudit.sweeping.summary import Summary, figures, what_of, word_of
@@ -46,27 +48,63 @@ def stored_report(store: Store, key: AuditKey) -> RepoReport:
 
 
 def as_junit(store: Store, summary: Summary) -> str:
-    """A suite for each repository; of one that could not be decided, with an error in it."""
-    pairs = list(reports_of(store, summary))
-    root = ET.fromstring(  # noqa: S314 - our own output
-        REPORTS["junit"].many([report for _, report in pairs if report is not None], Page())
-    )
-    troubled = [result for result, _ in pairs if result.trouble is not None]
-    root.extend(map(_failed_suite, troubled))
-    for key in ("tests", "errors"):
-        root.set(key, str(int(root.get(key, "0")) + len(troubled)))
+    """A suite for each repository, then one for what belongs to none: whatever counts for the exit code."""
+    root = ET.Element("testsuites", {"name": "hubaudit"})
+    troubled = []
+    for result, report in reports_of(store, summary):
+        if report is not None:
+            root.append(_suite(result, report))
+        elif result.trouble is not None:
+            troubled.append(_failed_suite(result))
+    root.extend(troubled)
+    if said := _of_no_repository(summary):
+        root.append(_errors("the list", said))
+    for key in ("tests", "failures", "errors", "skipped"):
+        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
+def _suite(result: Result, report: RepoReport) -> ET.Element:
+    """That of an audit, and a failure where the repository stands elsewhere than it stood."""
+    suite = ET.fromstring(REPORTS["junit"].one(report, Page()))[0]  # noqa: S314 - our own output
+    if result.was_at is not None:
+        case = ET.SubElement(
+            suite, "testcase", {"classname": suite.get("name", ""), "name": "moved"}
+        )
+        said = f"it stood at {visible(result.was_at)} in the sweep before"
+        ET.SubElement(case, "failure", {"type": "moved", "message": said})
+        for key in ("tests", "failures"):
+            suite.set(key, str(int(suite.get(key, "0")) + 1))
+    return suite
+
+
 def _failed_suite(result: Result) -> ET.Element:
     assert result.trouble is not None
-    name = visible(result.target)
-    figures_ = {"name": name, "tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
+    trouble = result.trouble
+    return _errors(result.target, [("verdict", trouble.kind, trouble.message, trouble.hint)])
+
+
+def _of_no_repository(summary: Summary) -> list[tuple[str, str, str, str]]:
+    said = [
+        (place(one.source, one.line), "mistake", one.why, "correct the list")
+        for one in summary.problems
+    ]
+    if summary.left:
+        why = f"{count(summary.left, 'target')} not reached"
+        said.append(("whole", "left", why, "go on with --resume"))
+    return said + [("whole", "missing", why, "merge all parts") for why in summary.missing]
+
+
+def _errors(name: str, said: Sequence[tuple[str, str, str, str]]) -> ET.Element:
+    """A suite of errors, each with name, kind, message and hint."""
+    name, number = visible(name), str(len(said))
+    figures_ = {"name": name, "tests": number, "failures": "0", "errors": number, "skipped": "0"}
     suite = ET.Element("testsuite", figures_)
-    case = ET.SubElement(suite, "testcase", {"classname": name, "name": "verdict"})
-    said = {"type": result.trouble.kind, "message": visible(result.trouble.message)}
-    ET.SubElement(case, "error", said).text = visible(result.trouble.hint)
+    for what, kind, message, hint in said:
+        case = ET.SubElement(suite, "testcase", {"classname": name, "name": visible(what)})
+        error = ET.SubElement(case, "error", {"type": kind, "message": visible(message)})
+        error.text = visible(hint)
     return suite
 
 

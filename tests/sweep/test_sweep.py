@@ -346,6 +346,26 @@ def test_the_summary_has_every_form(machine: Machine, form: str) -> None:
         assert len(pages) == 3
 
 
+def test_what_makes_the_exit_code_is_in_the_junit_report(machine: Machine, hub: StandInHub) -> None:
+    name = machine.write("org/model-0\nnot ok\norg/model-1\n")
+    machine.sweep("--keep-going", name)
+    hub.repo("org/model-0").commit(files(40))
+    ran = machine("sweep", "--keep-going", "-f", "junit", name)
+    assert ran.code == 2
+    root = ET.fromstring(ran.out)
+    moved, same, mistakes = root
+    assert [one.get("type") for one in moved.iter("failure")] == ["moved"]
+    assert same.get("failures") == same.get("errors") == "0"
+    assert mistakes[0].get("name") == "list.txt: line 2"
+    assert (root.get("failures"), root.get("errors")) == ("1", "1")
+
+
+def test_what_was_not_reached_is_in_the_junit_report(machine: Machine) -> None:
+    ran = machine("sweep", "--max-requests", "4", "-f", "junit", machine.write(FOUR))
+    assert ran.code == 3, ran.err
+    assert ET.fromstring(ran.out).find(".//error[@type='left']") is not None
+
+
 def test_the_text_shows_what_is_not_as_it_should_be(machine: Machine) -> None:
     name = machine.write(f"{FOUR}org/armed\n")
     machine("sweep", name)
