@@ -147,7 +147,8 @@ def test_the_same_blob_in_many_forks_is_read_once(machine: Machine, hub: StandIn
     assert ran.code == 0, ran.err
     assert len(ran.summary["targets"]) == 10
     read = [path for path in file_requests(hub) if "pytorch_model.bin" in path]
-    assert 0 < len(read) <= 4  # one file, of one of ten
+    # first bytes, content and tensors are asked for once each, of whichever fork comes first
+    assert 0 < len(read) <= 6
 
 
 def test_mistakes_in_a_list_end_it_before_anything_is_asked(
