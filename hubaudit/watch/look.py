@@ -106,13 +106,24 @@ class _Look:
             return
         state = self._ledger.state(self._name)
         if state is None or state.commit != listed:
-            content, name = None, self._name
-            with suppress(RevisionMissing):  # gone: the steps will say so
-                content = self._auditor.content(listed, None)
-            state = State(
-                name.repo_id, name.repo_type, Presence.PRESENT, commit=listed, content=content
-            )
+            state = self._listed(listed, self._ledger.approved(self._name) or state)
         approve(self._ledger, self._name, state, Origin.LISTED)
+
+    def _listed(self, commit: str, known: State | None) -> State:
+        """The state at a commit. What no commit tells is as it was, or else as the first look finds it."""
+        content = None
+        with suppress(RevisionMissing, RepositoryMissing):  # gone: the steps will say so
+            content = self._auditor.content(commit, None)
+        name = self._name
+        return State(
+            name.repo_id,
+            name.repo_type,
+            Presence.PRESENT,
+            commit=commit,
+            identity=known.identity if known is not None else None,
+            refs=known.refs if known is not None else None,
+            content=content,
+        )
 
     def _is_news(self, seen: Seen, now: Glance) -> bool:
         known = json.loads(seen.mark)
@@ -188,8 +199,18 @@ class _Look:
             compared = replace(before, content=scans)
         if seen is not None and state == before:
             return self._as_it_was(seen, mark, answers)
+        if seen is None:
+            self._complete_approved(state)
         said = self._changes(compared, state)
         return self._put(seen, before, state, self._mark(mark, answers), said, is_last=True)
+
+    def _complete_approved(self, state: State) -> None:
+        """Of a commit in a list, what no commit tells counts as approved as the first look finds it."""
+        approved, approval = self._ledger.approved(self._name), self._ledger.approval(self._name)
+        if approved is None or approval is None or approved.identity is not None:
+            return
+        whole = replace(approved, identity=state.identity, refs=state.refs)
+        self._ledger.approve(self._name, whole, approval.origin)
 
     def _changes(self, before: State, state: State) -> tuple[Change, ...]:
         return changes_between(self._hub, before, state, self._watched.how.policy)

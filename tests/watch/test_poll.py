@@ -221,11 +221,11 @@ def test_what_is_back_as_it_was_approved_ends_the_alert(tmp_path: Path) -> None:
     with running(tmp_path, repo) as found:
         (alert,) = found.news(lambda: edit(repo, config__json=b"{}"))
         name = found.entries[0].name
-        assert found.ledger.has_drift(name)
+        assert found.ledger.open_alerts(name)
         back, closing = found.news(lambda: repo.commit(model_files()))
         assert (back.event, closing.event) == (Event.CHANGED, Event.CLOSED)
         assert set(closing.closes) == {alert.key, back.key}
-        assert not found.ledger.has_drift(name)
+        assert not found.ledger.open_alerts(name)
 
 
 def test_a_harmless_change_is_told_and_leaves_nothing_open(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_harmless_change_is_told_and_leaves_nothing_open(tmp_path: Path) -> No
     with running(tmp_path, repo) as found:
         (alert,) = found.news(lambda: CHANGES["readme"][1](repo))
         assert alert.severity is Severity.INFO
-        assert not found.ledger.has_drift(found.entries[0].name)
+        assert not found.ledger.open_alerts(found.entries[0].name)
 
 
 def test_what_a_hub_that_fails_hides_is_told_when_it_is_back(tmp_path: Path) -> None:
@@ -332,6 +332,33 @@ def test_a_commit_that_the_list_names_is_the_approved_one(tmp_path: Path) -> Non
             found.entries[0] = replace(found.entries[0], listed=repo.sha)
             (closing,) = found.news(lambda: None)
             assert (closing.event, closing.closes) == (Event.CLOSED, (alert.key,))
+
+
+@pytest.mark.parametrize("what", ["gating", "tag", "conversion", "scan", "visibility"])
+def test_what_no_commit_tells_stays_open_also_where_the_list_names_the_commit(
+    what: str, tmp_path: Path
+) -> None:
+    kind, change = CHANGES[what]
+    repo = HubRepo("org/model", model_files())
+    repo.tag("v1")
+    edit(repo, vocab__txt=b"a\nb\nc\n")
+    with StandInHub([repo], page_size=1000) as hub:
+        found = Running(hub, tmp_path / "watch.sqlite3", ["org/model"])
+        found.entries[0] = replace(found.entries[0], listed=repo.sha)
+        with found:
+            found.rounds(0)
+            (alert,) = found.news(lambda: change(repo))
+            assert alert.kind is kind
+            assert len(found.ledger.open_alerts(alert.name)) == 1
+
+
+def test_a_listed_repository_that_is_gone_at_the_first_look_is_told(tmp_path: Path) -> None:
+    with StandInHub([], page_size=1000) as hub:
+        found = Running(hub, tmp_path / "watch.sqlite3", ["org/model"])
+        found.entries[0] = replace(found.entries[0], listed="a" * 40)
+        with found:
+            found.rounds(1)
+            assert [one.kind for one in found.alerts()] == [Kind.REPOSITORY_DELETED]
 
 
 def test_the_looks_are_told_to_whoever_runs_the_watch(tmp_path: Path) -> None:
