@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hubaudit.watch.poll import Outcome, Rhythm, Watch
 
 _DELIVERED_WITHIN = 60.0  # seconds after --once; what is left then is sent by the next run
+_SUFFIXES = {".md": "markdown", ".json": "json", ".txt": "text"}
 _SHORT = 12  # characters of a commit hash
 _LINE = 400  # characters of what may come from a repository
 
@@ -57,7 +58,7 @@ class Order:
     page: bool
     reading: Reading
     form: own.StandingName
-    output: Path | None
+    outputs: tuple[Path, ...]
     quiet: bool
     verbose: bool
 
@@ -135,7 +136,7 @@ def watch(
             page=page,
             reading=Reading(load, use_safetensors, variant, subfolder, compare, False, sample_seed),
             form=form,
-            output=output,
+            outputs=tuple(output or ()),
             quiet=quiet,
             verbose=verbose,
         )
@@ -158,7 +159,8 @@ def _run(order: Order, settled: Settled) -> int:
     from hubaudit.watch.look import Looker
     from hubaudit.watch.poll import Watch
 
-    check_writable(order.output, "--output")
+    for path in order.outputs:
+        check_writable(path, "--output")
     with ExitStack() as stack:
         store = stack.enter_context(Store(order.store or default_path()))
         hub = stack.enter_context(HubClient(budget=Budget()))
@@ -197,10 +199,10 @@ def _once(order: Order, watching: Watch, ledger: Ledger, deliverer: Deliverer) -
     roster = watching.once()
     left = deliverer.flush(_DELIVERED_WITHIN)
     rows = outcome.rows_of(ledger, roster.watched)
-    if order.output is not None:
-        form = {".md": "markdown", ".json": "json"}.get(order.output.suffix.lower(), order.form)
-        write_file(order.output, outcome.FORMS[form](rows))
-    else:
+    for path in order.outputs:
+        form = _SUFFIXES.get(path.suffix.lower(), order.form)
+        write_file(path, outcome.FORMS[form](rows))
+    if not order.outputs:
         console.write(outcome.FORMS[order.form](rows))
     if watching.is_stopped:
         raise KeyboardInterrupt

@@ -61,7 +61,7 @@ Form = Annotated[
     ),
 ]
 Summary = Annotated[
-    Path | None,
+    list[Path] | None,
     typer.Option(
         "--output",
         "-o",
@@ -69,6 +69,6 @@ Summary = Annotated[
         show_default=False,
         rich_help_panel="Output",
         help="With --once: write the standing to FILE, in the format of its suffix, else in that of "
-        "--format.",
+        "--format. May be given several times.",
     ),
 ]

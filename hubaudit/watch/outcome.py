@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hubaudit.model import Verdict
 from hubaudit.report.escape import clipped
@@ -27,11 +27,15 @@ _SENTENCE = 200  # characters
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One repository. `alerts` are those that are open, the oldest first."""
+    """One repository. `alerts` are those that are open, the oldest first.
+
+    `summary` is that of the audit, where there is more to say than PASS or REVIEW.
+    """
 
     watched: Watched
     standing: Standing
     alerts: tuple[Alert, ...]
+    summary: str = ""
 
     @property
     def code(self) -> int:
@@ -69,8 +73,18 @@ def rows_of(ledger: Ledger, watched: Sequence[Watched]) -> tuple[Row, ...]:
     rows = []
     for one, standing in zip(watched, found, strict=True):
         told = ledger.open_alerts(one.name) if standing.is_drift else ()
-        rows.append(Row(one, standing, tuple(each.alert for each in told)))
+        row = Row(one, standing, tuple(each.alert for each in told))
+        if row.verdict in (Verdict.FAIL, Verdict.INCOMPLETE):
+            row = replace(row, summary=_summary(ledger, one))
+        rows.append(row)
     return tuple(rows)
+
+
+def _summary(ledger: Ledger, one: Watched) -> str:
+    state = ledger.state(one.name)
+    if state is None or state.content is None:
+        return "nobody may read its files"
+    return state.content.summary
 
 
 def code_of(rows: Sequence[Row]) -> int:
@@ -85,7 +99,7 @@ def as_text(rows: Sequence[Row]) -> str:
             continue
         lines.append(f"{_WORDS.get(row.code, row.verdict.upper()):<10} {_shown(row)}: {_way(row)}")
         lines += [f"    {one.severity}: {clipped(one.summary, _SENTENCE)}" for one in row.alerts]
-        lines += [f"    could not be looked at: {one}" for one in _troubles(row)]
+        lines += [f"    {one}" for one in _sentences(row)]
     return "\n".join([*lines, _sentence(rows), ""])
 
 
@@ -97,7 +111,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
         lines += ["| repository | verdict | approved | now | what |", "|---|---|---|---|---|"]
     for row in wanted:
         said = [f"{one.severity} {code(one.summary, _SENTENCE)}" for one in row.alerts]
-        said += [code(one) for one in _troubles(row)]
+        said += [code(one) for one in _sentences(row)]
         commits = [code(_short(row.approved)), code(_short(row.commit))]
         cells = [code(str(row.watched.name)), row.verdict, *commits, "<br>".join(said)]
         lines.append(f"| {' | '.join(cells)} |")
@@ -113,6 +127,7 @@ def as_json(rows: Sequence[Row]) -> str:
             "approved": row.approved,
             "approved_as": approval.origin.value if (approval := row.standing.approval) else None,
             "commit": row.commit,
+            "summary": row.summary,
             "drift": bool(row.alerts),
             "alerts": [
                 {"key": one.key, "severity": one.severity, "kind": one.kind, "summary": one.summary}
@@ -150,9 +165,12 @@ def _way(row: Row) -> str:
     return f"{way}, {row.verdict}"
 
 
-def _troubles(row: Row) -> list[str]:
-    trouble = row.standing.trouble
-    return [] if trouble is None else [clipped(trouble.said, _SENTENCE)]
+def _sentences(row: Row) -> list[str]:
+    """What there is to say besides the alerts."""
+    said = [clipped(row.summary, _SENTENCE)] if row.summary else []
+    if row.standing.trouble is not None:
+        said.append(f"could not be looked at: {clipped(row.standing.trouble.said, _SENTENCE)}")
+    return said
 
 
 def _short(commit: str | None) -> str:
