@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from hubaudit.errors import ConfigError
 from hubaudit.notify.notifier import DeliveryFailed, Notifier, name_of
@@ -57,22 +58,15 @@ class Command:
     def _run(self, given: bytes, environ: Mapping[str, str]) -> str:
         """What went wrong; "" for nothing."""
         try:
-            running = subprocess.Popen(  # noqa: S603 - the user's own words, without a shell
-                self._words,
-                env=environ,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            running = self._started(given, environ)
         except OSError as error:
             return f"the command cannot be started: {error.strerror}"
         self._running = running
         try:
-            running.communicate(given, timeout=self._limit)
+            running.wait(self._limit)
         except subprocess.TimeoutExpired:
             _kill(running)
-            running.communicate()
+            running.wait()
             return f"the command took longer than {self._limit:g} seconds, and was ended"
         finally:
             self._running = None
@@ -80,6 +74,20 @@ class Command:
         if code < 0:
             return f"the command was ended by signal {-code}"
         return f"the command ended with exit code {code}" if code else ""
+
+    def _started(self, given: bytes, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Its stdin is a file without a name: a pipe that it leaves unread would have to be waited for."""
+        with TemporaryFile() as stdin:
+            stdin.write(given)
+            stdin.seek(0)
+            return subprocess.Popen(  # noqa: S603 - the user's own words, without a shell
+                self._words,
+                env=environ,
+                stdin=stdin,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
 
 
 def from_spec(rest: str, environ: Mapping[str, str]) -> tuple[Notifier, ...]:

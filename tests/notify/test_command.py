@@ -87,6 +87,16 @@ def test_a_command_that_reads_nothing_or_prints_without_end_is_fine() -> None:
     script("import sys; sys.stdin.read(); print('x' * 5_000_000)").send([big], "k")
 
 
+def test_what_it_leaves_running_with_its_stdin_is_not_waited_for() -> None:
+    code = (
+        "import subprocess, sys; "
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(10)'], stdin=0)"
+    )
+    began = time.monotonic()
+    script(code, limit=8).send([alert(said="x" * 500_000)], "k")
+    assert time.monotonic() - began < 8
+
+
 def test_one_that_takes_too_long_is_killed_with_all_that_it_started(tmp_path: Path) -> None:
     file = tmp_path / "pid"
     code = (
