@@ -51,7 +51,7 @@ class Lines:
 
     def send(self, alerts: Sequence[Alert], key: str) -> None:  # noqa: ARG002 - it is in each line
         try:
-            opened = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            opened = _opened(self._path)
             try:
                 for alert in alerts:
                     start = b"" if _ends_whole(opened) else b"\n"
@@ -84,6 +84,15 @@ def from_spec(rest: str, _environ: Mapping[str, str]) -> tuple[Notifier, ...]:
             hint="name a file in a folder that exists",
         )
     return (Lines(path),)
+
+
+def _opened(path: Path) -> int:
+    """For appending. A pipe needs somebody who reads it: without one, what is written is lost."""
+    if not path.is_fifo():
+        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # an error where nobody reads (POSIX, open)
+    os.set_blocking(opened, True)
+    return opened
 
 
 def _ends_whole(opened: int) -> bool:

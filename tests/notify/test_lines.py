@@ -76,6 +76,19 @@ def test_what_can_be_no_file_is_told_before_anything_is_watched(tmp_path: Path) 
         from_spec("", {})
 
 
+def test_a_pipe_that_nobody_reads_has_not_got_it(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(DeliveryFailed, match="cannot be written"):
+        Lines(path).send([alert()], "k")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        Lines(path).send([alert()], "k")
+        assert json.loads(os.read(reader, 65536))["key"] == alert().key
+    finally:
+        os.close(reader)
+
+
 def test_stdout_has_a_line_an_alert_that_a_terminal_can_show(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
