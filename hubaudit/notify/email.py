@@ -209,7 +209,8 @@ def _explained(error: Exception) -> DeliveryFailed:
                 f"it refuses the message ({error.smtp_code})", is_final=error.smtp_code >= 500
             )
         case smtplib.SMTPResponseException():
-            return DeliveryFailed(f"it answered {error.smtp_code}")
+            # 552 to MAIL FROM: larger than the server takes (RFC 1870, section 6.1)
+            return DeliveryFailed(f"it answered {error.smtp_code}", is_final=error.smtp_code == 552)
         case smtplib.SMTPNotSupportedError():
             return DeliveryFailed(
                 "it lacks STARTTLS or a way to log in that we know",

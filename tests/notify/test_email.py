@@ -186,6 +186,7 @@ def test_a_server_without_starttls_gets_nothing(plain: MailServer) -> None:
         ("GREETING", "554 go away", "it answered 554", False),
         ("AUTH", f"535 {PASSWORD}", "it refuses user and password (535)", False),
         ("MAIL", f"550 {PASSWORD}", "it answered 550", False),
+        ("MAIL", "552 too large", "it answered 552", True),
         ("RCPT", f"550 {PASSWORD} unknown", "it refuses the address (550)", False),
         ("DATA", "451 later", "it refuses the message (451)", False),
         (".", "552 too big", "it refuses the message (552)", True),
