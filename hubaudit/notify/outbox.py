@@ -147,7 +147,8 @@ _SAME = (
     "AND b.revision = a.revision"
 )
 _DUE = f"""
-SELECT d.alert, d.next_at, length(a.alert) FROM deliveries d CROSS JOIN alerts a ON a.id = d.alert
+SELECT d.alert, d.next_at, length(a.alert), a.endpoint, a.repo_type, lower(a.repo_id), a.revision
+FROM deliveries d CROSS JOIN alerts a ON a.id = d.alert
 WHERE d.sink = ? AND d.acknowledged IS NULL AND NOT (d.next_at > ? AND d.next_at < ?) AND NOT EXISTS (
     SELECT 1 FROM deliveries o CROSS JOIN alerts b ON b.id = o.alert
     WHERE o.sink = ? AND o.acknowledged IS NULL AND o.alert < d.alert
@@ -164,12 +165,18 @@ SELECT min(next_at) FROM (
 """
 
 
-def _together(rows: Sequence[tuple[int, float, int]]) -> list[int]:
-    """Ids of one message: what has the `next_at` of the first, as the rows of one lease have in common."""
+def _together(rows: Sequence[Any]) -> list[int]:
+    """Ids of one message: what has the `next_at` of the first, as the rows of one lease have in common.
+
+    And of those nothing whose repository has an older alert among the rows that is of another message.
+    """
     taken: list[int] = []
+    waiting: set[tuple[str, ...]] = set()
     size = 0
-    for one, next_at, length in rows:
+    for one, next_at, length, *name in rows:
         if next_at != rows[0][1]:
+            waiting.add(tuple(name))
+        if tuple(name) in waiting:
             continue
         size += length
         if taken and size > MOST_BYTES:

@@ -107,6 +107,17 @@ def test_what_failed_together_comes_again_together_and_without_what_is_new(
     assert [one.key for one in box.outbox.due("a", clock.now, 10)] == [new]
 
 
+def test_in_one_message_nothing_overtakes_what_failed_in_another(box: Box, clock: Clock) -> None:
+    new, failed, later = (box.tell(repo, "a").key for repo in ("org/y", "org/x", "org/x"))
+    box.outbox.postpone("a", [2], clock.now + 5, "down")
+    clock.now += 5
+    taken = []
+    while found := box.outbox.due("a", clock.now, 10):
+        taken.append([one.key for one in found])
+        box.outbox.acknowledge("a", [one.id for one in found])
+    assert taken == [[new], [failed], [later]]
+
+
 def test_what_a_crash_left_comes_again_as_the_same_message(box: Box, clock: Clock) -> None:
     first = [box.tell(repo, "a").key for repo in ("org/x", "org/y")]
     box.outbox.due("a", clock.now, 10)
