@@ -154,6 +154,7 @@ class _Courier:
         self._lock = Lock()
         self._under_way: tuple[Pending, ...] = ()
         self._lease = 0.0  # of these
+        self._most = _MOST_OF_A_DIGEST  # fewer after it was too much
         self._not_before = 0.0  # the sink as a whole rests until then
         self._knows_last = digest is None
         self._in_a_row = 0  # failures
@@ -224,10 +225,15 @@ class _Courier:
             self._knows_last = True
         if self._rests(now):
             return self._not_before if self._outbox.next_at(self.name) is not None else _NEVER
-        taken = self._outbox.due(self.name, now, _MOST_OF_A_DIGEST)
+        most = self._most
+        taken = self._outbox.due(self.name, now, most)
         if not taken:
             return self._next(now)
-        if self._send(taken) and not _is_full(taken):
+        if not self._send(taken):
+            return now
+        if most < _MOST_OF_A_DIGEST:
+            self._most = min(2 * most, _MOST_OF_A_DIGEST)  # a part: the rest of it follows
+        elif not _is_full(taken):
             self._not_before = now + every
         return now
 
@@ -311,14 +317,17 @@ class _Courier:
         now = self._clock()
         tried = self._take(())
         attempts = max(one.attempts for one in tried)
-        if not failed.is_final:
+        if failed.is_final:
+            # of many, one may be what the sink does not take, or all of them too much at once
+            self._most = len(tried) // 2 or self._most
+        else:
             attempts = min(attempts, self._in_a_row)  # a sink that takes others is asked again soon
             self._was_in_trouble = True
             self._in_a_row += 1
         pause = _pause(attempts)
         if failed.retry_after is not None:
             pause = min(max(failed.retry_after, FIRST_PAUSE), LONGEST_ASKED)
-        if self._digest is not None or failed.retry_after is not None:
+        if failed.retry_after is not None or (self._digest is not None and not failed.is_final):
             self._not_before = now + pause
         elif self._in_a_row >= _RESTS_AFTER and not failed.is_final:
             self._not_before = now + _pause(self._in_a_row - _RESTS_AFTER)

@@ -345,6 +345,45 @@ def test_a_digest_that_failed_is_sent_again_as_it_was(live: Box) -> None:
     assert sink.messages == [first, (late,)]
 
 
+class Picky(Told):
+    """Takes no message with a `bad` alert in it, and none of more than `most`."""
+
+    bad: str = ""
+    most: int = 99
+
+    def send(self, alerts: Sequence[Alert], key: str) -> None:
+        if len(alerts) > self.most or self.bad in [one.key for one in alerts]:
+            self.tried.append(key)
+            raise DeliveryFailed("it answered 413", is_final=True)
+        super().send(alerts, key)
+
+
+def test_a_digest_that_is_refused_as_too_much_is_sent_in_parts(live: Box) -> None:
+    told = [live.tell(f"org/m{number % 7}", "told").key for number in range(20)]
+    sink = Picky()
+    sink.most = 6
+    with delivering(live, sink, digest=60.0) as deliverer:
+        assert wait_until(lambda: live.outbox.pending("told") == 0)
+        assert deliverer.counters()["told"].error is None
+    assert sorted(key for one in sink.messages for key in one) == sorted(told)
+    assert max(map(len, sink.messages)) <= 6
+    sent = [key for one in sink.messages for key in one]
+    of_one = told[0::7]
+    assert [key for key in sent if key in of_one] == of_one
+
+
+def test_one_alert_that_is_refused_does_not_hold_up_the_digests_of_others(live: Box) -> None:
+    told = [live.tell(f"org/m{number}", "told").key for number in range(16)]
+    sink = Picky()
+    sink.bad = told[3]
+    with delivering(live, sink, digest=0.2) as deliverer:
+        assert wait_until(lambda: live.outbox.pending("told") == 1)
+        late = live.tell("org/late", "told").key
+        deliverer.wake()
+        assert wait_until(lambda: bool(sink.messages) and late in sink.messages[-1])
+    assert live.outbox.pending("told") == 1
+
+
 def test_two_deliverers_on_one_store_send_each_alert_once(
     live: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
