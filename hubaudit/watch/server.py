@@ -94,7 +94,7 @@ def app_of(
         *(_page_routes(pages) if pages is not None else ()),
     ]
     handlers = {HTTPException: _refused, HubauditError: _unavailable}
-    middleware = [Middleware(_Headers)]
+    middleware = [Middleware(_Headers, gate=gate)]
     if hosts:
         has_secret = gate.secret is not None
         middleware.append(Middleware(_Hosts, hosts=tuple(hosts), webhook_anywhere=has_secret))
@@ -253,11 +253,13 @@ def _as_host(host: str) -> tuple[str, ...]:
 class _Headers:
     """Puts on every answer what keeps a browser from doing more with it than showing it.
 
-    Refuses long heads, which h11 bounds only where they come in more than one read.
+    Refuses long heads, which h11 bounds only where they come in more than one read, and those that tell
+    the length of the body in two ways: a proxy may see one request where we see two (RFC 9112, 6.3).
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
         self._app = app
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
@@ -268,10 +270,22 @@ class _Headers:
                 headers.extend(one for one in (*_HEADERS, policy) if one[0] not in there)
             await send(message)
 
-        if scope["type"] == "http" and _head_bytes(scope) > _HEAD_BYTES:
-            await _plain(431, "The head of the request is too long.")(scope, receive, sending)
-        else:
+        refused = _refused_head(scope) if scope["type"] == "http" else None
+        if refused is None:
             await self._app(scope, receive, sending)
+            return
+        outcome, status, said = refused
+        if scope["path"] == "/webhook":
+            self._gate.count(outcome)
+        await _plain(status, said, {"connection": "close"})(scope, receive, sending)
+
+
+def _refused_head(scope: Scope) -> tuple[Outcome, int, str] | None:
+    if _head_bytes(scope) > _HEAD_BYTES:
+        return Outcome.OVERSIZED, 431, "The head of the request is too long."
+    if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+        return Outcome.MALFORMED, 400, "The body of the request has two lengths."
+    return None
 
 
 def _head_bytes(scope: Scope) -> int:

@@ -184,6 +184,24 @@ def test_a_long_head_is_refused(serve: Serve) -> None:
     assert deliver(served).status_code == 202
 
 
+def test_a_delivery_with_a_long_head_is_counted(serve: Serve) -> None:
+    served = serve()
+    with talking(served, head("Content-Length: 0", "X-Long: " + "a" * 20_000)) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 431 ")
+    assert counted(served, "oversized") == 1
+
+
+def test_a_body_of_two_lengths_is_no_second_request(serve: Serve) -> None:
+    served = serve()
+    second = head("Content-Length: 0", path="/healthz")
+    data = head(f"Content-Length: {5 + len(second)}", "Transfer-Encoding: chunked")
+    with talking(served, data + b"0\r\n\r\n" + second) as connection:
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))  # until it is closed
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert counted(served, "malformed") == 1
+
+
 def test_garbage_is_answered_and_nothing_breaks(serve: Serve) -> None:
     served = serve()
     for data in (
