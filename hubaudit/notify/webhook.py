@@ -153,7 +153,8 @@ def from_url(url: str, environ: Mapping[str, str]) -> Notifier:
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or not url.isascii() or not url.isprintable() or " " in url:
+    # behind a backslash some readers of URLs see another host
+    if not usable or not url.isascii() or not url.isprintable() or set(" \\") & set(url):
         raise ConfigError(
             "the address of a webhook is no URL of http or https",
             hint="write https://host/path; other characters than of ASCII are percent-encoded",
@@ -275,7 +276,8 @@ def _same_origin(url: str, location: str) -> str | None:
         same = (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port)
     except ValueError:
         return None
-    return there.geturl() if location and same else None
+    # urllib3 ends the host at a backslash, and urlsplit does not
+    return there.geturl() if location and same and "\\" not in location else None
 
 
 def _status(code: int) -> str:

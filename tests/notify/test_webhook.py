@@ -21,9 +21,10 @@ import pytest
 import requests
 import responses
 
+from hubaudit.errors import ConfigError
 from hubaudit.notify import DeliveryFailed
 from hubaudit.notify.payload import message_key, schema
-from hubaudit.notify.webhook import Webhook, seconds_of
+from hubaudit.notify.webhook import Webhook, from_url, seconds_of
 
 from .conftest import HOSTILE, Act, WebSink, alert, closing
 from .mailserver import make_certificate
@@ -149,6 +150,16 @@ def test_a_redirect_to_another_host_gets_nothing(sink: WebSink) -> None:
         sink.act = lambda _: (307, {"Location": other.url})
         assert "another host" in str(failure(Webhook(sink.url)))
         assert not other.received
+
+
+def test_a_host_before_a_backslash_gets_nothing(sink: WebSink) -> None:
+    with WebSink() as other:
+        there = f"{other.url.rpartition('/')[0]}\\@{sink.url.partition('//')[2]}"
+        sink.act = lambda _: (307, {"Location": there})
+        assert str(failure(Webhook(sink.url))).startswith("it redirects to another host")
+        assert not other.received
+        with pytest.raises(ConfigError, match="is no URL"):
+            from_url(there, {})
 
 
 def test_a_circle_of_redirects_ends(sink: WebSink) -> None:
