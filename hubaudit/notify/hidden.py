@@ -57,14 +57,18 @@ def from_file(path: str) -> str:
         with Path(path).expanduser().open("rb") as opened:
             found = opened.read(_MOST + 1)
         text = found.decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else _WHY[type(error)]
         raise ConfigError(f"the file {path} cannot be read: {why}", hint="check the name") from None
     if not text or len(found) > _MOST:
         raise ConfigError(
             f"the file {path} holds no secret: it has {len(found)} bytes", hint="check the name"
         )
     return text
+
+
+# What has no `strerror`: `expanduser` raises RuntimeError for a user that it does not know.
+_WHY = {RuntimeError: "nobody has that home", UnicodeDecodeError: "it is no UTF-8"}
 
 
 def why(error: BaseException) -> str:

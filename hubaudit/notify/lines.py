@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from io import UnsupportedOperation
 from pathlib import Path
 
@@ -77,7 +78,9 @@ def from_spec(rest: str, _environ: Mapping[str, str]) -> tuple[Notifier, ...]:
     """Raises ConfigError for what can be no file."""
     if not rest:
         raise UsageError("jsonl: names no file", hint="write jsonl:alerts.jsonl")
-    path = Path(rest).expanduser()
+    path = Path(rest)
+    with suppress(RuntimeError):  # of a user that nobody knows: then it is in no folder
+        path = path.expanduser()
     if path.is_dir() or not path.parent.is_dir():
         raise ConfigError(
             f"{path} cannot be written: it is a folder or in no folder",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
 from hubaudit.errors import HubauditError
+from hubaudit.report.escape import visible
 from hubaudit.watch.alert import Alert
 
 
@@ -49,5 +51,9 @@ class Notifier(Protocol):
 
 
 def name_of(kind: str, shown: str, place: str) -> str:
-    """`kind:shown:1a2b3c4d`. `place` is all that tells the sink from others and may be secret."""
-    return f"{kind}:{shown}:{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    """`kind:shown:1a2b3c4d`. `place` is all that tells the sink from others and may be secret.
+
+    Either may hold bytes of a file name that are no UTF-8, as `os.fsdecode` gives them.
+    """
+    digest = hashlib.sha256(os.fsencode(place)).hexdigest()
+    return f"{kind}:{visible(shown)}:{digest[:8]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from hubaudit.errors import ConfigError, HubauditError, UsageError
 from hubaudit.notify import NOTIFIERS
 from hubaudit.notify.spec import notifiers
+
+from .conftest import alert
 
 TOKEN = "T0KEN"
 MAIL = {"HUBAUDIT_SMTP_HOST": "mail.example.org", "HUBAUDIT_SMTP_FROM": "hubaudit@example.org"}
@@ -121,6 +124,19 @@ def test_a_secret_comes_from_the_environment_or_a_file_and_not_from_both(tmp_pat
     file.write_bytes(b"\xff")
     assert "UTF-8" in str(wrong(f"webhook:file:{file}"))
     assert "is no URL" in str(wrong("webhook:env:HOOK", HOOK=f"{TOKEN}/x"))
+
+
+def test_a_home_that_nobody_has_is_told() -> None:
+    assert "cannot be written" in str(wrong("jsonl:~no-such-user/alerts.jsonl"))
+    assert "cannot be read" in str(wrong("webhook:file:~no-such-user/url"))
+
+
+def test_a_name_that_is_no_utf_8_is_shown_in_ascii(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n\x1b.jsonl")
+    [found] = notifiers([f"jsonl:{path}"], {})
+    assert found.name.isprintable()
+    found.send([alert()], alert().key)
+    assert Path(path).read_text().count("\n") == 1
 
 
 def test_a_mail_server_is_asked_for_what_it_needs() -> None:
