@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from hubaudit.errors import ReportUnusable
-from hubaudit.model import RepoType, Severity, Verdict
+from hubaudit.model import RepoType, Severity, Target, Verdict
 from hubaudit.watch.kinds import Change, Kind, is_drift, report_order
 from hubaudit.watch.stored import encodable_tree
 
@@ -42,6 +42,12 @@ class Name:
     def __str__(self) -> str:
         prefix = "" if self.repo_type == "model" else f"{self.repo_type}s/"
         return f"{prefix}{self.repo_id}" + (f"@{self.revision}" if self.revision else "")
+
+
+def name_of(endpoint: str, target: Target, revision: str) -> Name:
+    """What is watched of a target. The Hub's default branch is main, however it is written."""
+    watched = "" if revision in ("main", "refs/heads/main") else revision
+    return Name(endpoint, target.repo_type, target.repo_id, watched)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from hubaudit.hub.client import HubClient
 from hubaudit.model import Target
 from hubaudit.store import Store
 from hubaudit.sweeping.work import How
-from hubaudit.watch.alert import Alert, Name, closed, instant
-from hubaudit.watch.changes import Change, changes, is_drift
+from hubaudit.watch.alert import Alert, Name, closed, instant, name_of
+from hubaudit.watch.changes import Change, Kind, changes, is_drift
 from hubaudit.watch.glance import Asks, glance
 from hubaudit.watch.ledger import Ledger, Origin, Seen
 from hubaudit.watch.state import Presence, State
@@ -36,9 +36,7 @@ def state_to_approve(
     """
     revision = target.revision or ""
     commit = revision if _COMMIT.fullmatch(revision) else None
-    name = Name(
-        hub.endpoint, target.repo_type, target.repo_id, "" if commit is not None else revision
-    )
+    name = name_of(hub.endpoint, target, "" if commit is not None else revision)
     pinned = hub.pin(target)  # raises for what is missing, renamed, or no revision
     now = glance(hub, name, Asks())
     now = replace(now, state=replace(now.state, commit=pinned.commit_hash))
@@ -54,7 +52,7 @@ def approve(ledger: Ledger, name: Name, state: State, origin: Origin) -> tuple[A
     closing: list[Alert] = []
     if seen is not None and last is not None:
         known = [told.alert for told in ledger.open_alerts(name)]
-        closing = ended(seen, state, known, changes(state, last), ledger.now())
+        closing = ended(seen, state, last, known, changes(state, last), ledger.now())
     ledger.approve(name, state, origin, closing)
     return tuple(closing)
 
@@ -62,21 +60,26 @@ def approve(ledger: Ledger, name: Name, state: State, origin: Origin) -> tuple[A
 def ended(
     seen: Seen,
     approved: State,
+    state: State,
     known: Sequence[Alert],
     differences: Iterable[Change],
     now: float | None = None,
 ) -> list[Alert]:
     """One closing for those alerts of which nothing is left in the differences from the approved state.
 
-    None if there are no such alerts, or the repository is not there. `now` is by default the look's time.
+    `state` is that of now. What one of the two does not know is not over. None if there are no such alerts,
+    or the repository is not there. `now` is by default the look's time.
     """
     if seen.presence is not Presence.PRESENT:
         return []
     left = [one for one in differences if is_drift(one)]
+    dark = _untold(approved, state)
     over = [
         alert
         for alert in known
-        if not any(_is_left(one, left) for one in alert.changes if is_drift(one))
+        if not any(
+            _is_left(one, left) or one.kind in dark for one in alert.changes if is_drift(one)
+        )
     ]
     if not over:
         return []
@@ -90,6 +93,13 @@ def ended(
     return [
         closed(seen.name, seen.serial, at, summary, over, commit=seen.commit, verdict=seen.verdict)
     ]
+
+
+def _untold(approved: State, state: State) -> frozenset[Kind]:
+    """The kinds of which the two commits tell nothing: the approved one may be gone, or files gated."""
+    if approved.commit != state.commit and None in (approved.content, state.content):
+        return frozenset(one for one in Kind if one.rank >= Kind.SCAN_CHANGED.rank)
+    return frozenset()
 
 
 def _is_left(one: Change, left: Sequence[Change]) -> bool:

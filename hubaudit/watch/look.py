@@ -20,7 +20,7 @@ from hubaudit.watch.gather import changes_between, moves
 from hubaudit.watch.glance import Asks, Glance, completed, glance
 from hubaudit.watch.kinds import change
 from hubaudit.watch.ledger import Ledger, Origin, Routes, Seen
-from hubaudit.watch.state import Presence, State
+from hubaudit.watch.state import Content, Presence, State, same_content
 from hubaudit.watch.steps import Auditor, finished, steps
 
 _IN_PART = "in part"  # instead of by which rules: the Hub did not give every file
@@ -191,12 +191,9 @@ class _Look:
         is_judged: bool = True,
     ) -> Looked:
         compared = before
-        if not is_judged and before.commit == state.commit and state.content is not None:
-            # the same bytes, seen by other rules: that is no change of the repository
-            scans = state.content
-            if before.content is not None:
-                scans = with_scans_of(state.content, before.content)
-            compared = replace(before, content=scans)
+        if not is_judged and _has_same_bytes(before, state):
+            # seen by other rules: that is no change of the repository
+            compared = replace(before, content=_rejudged(before.content, state.content))
         if seen is not None and state == before:
             return self._as_it_was(seen, mark, answers)
         if seen is None:
@@ -268,8 +265,10 @@ class _Look:
         known += [one for one in news if one.is_drift]
         if approved is None or not known or not state.commit or not approved.commit:
             return []
+        if step.presence is not Presence.PRESENT:  # nobody could tell where its refs went
+            return []
         ways = moves(self._hub, self._auditor.repo(state.commit), approved, state)
-        return ended(step, approved, known, changes(approved, state, moves=ways))
+        return ended(step, approved, state, known, changes(approved, state, moves=ways))
 
     def _is_judged(self, seen: Seen) -> bool:
         """Whether an audit now would find the same. What the Hub did not give is asked for now and then."""
@@ -284,3 +283,18 @@ class _Look:
         if self._asks.files or "scanned" not in known:
             known["scanned"] = f"{self._clock():.0f}"
         return json.dumps(known, sort_keys=True)
+
+
+def _has_same_bytes(before: State, state: State) -> bool:
+    """At the same commit, of which what is known may yet be older: its files were gated meanwhile."""
+    if before.commit != state.commit or before.content is None or state.content is None:
+        return before.commit == state.commit
+    old, new = before.content.files, state.content.files
+    return len(old) == len(new) and all(
+        was.path == now.path and same_content(was, now) for was, now in zip(old, new, strict=True)
+    )
+
+
+def _rejudged(before: Content | None, now: Content | None) -> Content | None:
+    """What was, as the present rules see it, with what the scanners said then."""
+    return now if before is None or now is None else with_scans_of(now, before)

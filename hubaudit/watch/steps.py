@@ -9,7 +9,7 @@ from hubaudit.errors import GatedRepository
 from hubaudit.events import Listener
 from hubaudit.hub.client import HubClient
 from hubaudit.hub.metadata import Ref
-from hubaudit.model import RepoRef, RepoReport
+from hubaudit.model import RepoRef, RepoReport, Verdict
 from hubaudit.pipeline import audit_listing
 from hubaudit.report.escape import encodable
 from hubaudit.report.json import render
@@ -54,6 +54,7 @@ class Auditor:
             report = self._audit(self.repo(commit))
             return content_of(self.hub, report, self.how.policy, known=known)
         except GatedRepository:
+            self.is_settled = False
             return None
 
     def scanned(self, content: Content, commit: str) -> Content:
@@ -102,7 +103,7 @@ def steps(auditor: Auditor, before: State, now: Glance, *, is_judged: bool) -> I
         known = None
     else:
         for passed in _between(before.commit, past):
-            known = auditor.content(passed, known)
+            known = _content(auditor, passed, known)
             yield replace(
                 before,
                 presence=Presence.PRESENT,
@@ -110,11 +111,23 @@ def steps(auditor: Auditor, before: State, now: Glance, *, is_judged: bool) -> I
                 ancestors=_from(passed, past),
                 content=known,
             )
-    if is_here and is_judged and known is not None:
+    if is_here and is_judged and known is not None and _gate(before) == _gate(now.state):
         content: Content | None = auditor.scanned(known, commit)
     else:
-        content = auditor.content(commit, known)
+        content = _content(auditor, commit, known)
     yield replace(finished(auditor, now, before, content), ancestors=past[:ANCESTORS])
+
+
+def _content(auditor: Auditor, commit: str, known: Content | None) -> Content | None:
+    """Where nobody may read the files, what was last known stays: it is compared once somebody may."""
+    content = auditor.content(commit, known)
+    if content is None and known is not None:
+        return replace(known, verdict=Verdict.INCOMPLETE, summary="nobody may read its files")
+    return content
+
+
+def _gate(state: State) -> str | None:
+    return state.identity.gated if state.identity is not None else None
 
 
 def _absent(auditor: Auditor, before: State, now: Glance) -> State:

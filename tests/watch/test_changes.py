@@ -244,11 +244,13 @@ def test_gating_and_visibility_are_changes_without_a_commit(watched: Watched) ->
 def test_a_gated_repository_that_changed_is_still_compared_when_it_opens(watched: Watched) -> None:
     watched.repo.gated = "manual"
     watched.commit(pytorch_model__bin=armed())
-    assert watched.look().content is None
+    assert watched.looked().seen.verdict is Verdict.INCOMPLETE
     watched.repo.gated = False
-    first, last = watched.seen[0], watched.look()
-    (one,) = changes_between(watched.client, first, last)
-    assert one.kind is Kind.IMPORTS_CHANGED
+    looked = watched.looked()
+    kinds = [one.kind for alert in looked.alerts for one in alert.changes]
+    assert kinds == [Kind.IMPORTS_CHANGED, Kind.GATING_CHANGED]
+    assert looked.seen.verdict is Verdict.FAIL
+    assert watched.ledger.open_alerts(watched.name)
 
 
 def test_history_that_was_rewritten_is_told_with_the_commit_that_is_gone(watched: Watched) -> None:

@@ -366,3 +366,30 @@ def test_the_looks_are_told_to_whoever_runs_the_watch(tmp_path: Path) -> None:
     with running(tmp_path, repo) as found:
         found.rounds(1)
         assert all(isinstance(one, Looked) for one in found.outcomes)
+
+
+def test_a_repository_whose_tag_moved_and_that_then_is_gone_is_an_alert_of_its_own(
+    tmp_path: Path,
+) -> None:
+    repo = HubRepo("org/model", model_files())
+    repo.tag("v1")
+    aside = repo.commit(repo.files, "aside", ref="refs/heads/aside")
+    with running(tmp_path, repo) as found:
+        (alert,) = found.news(lambda: repo.tag("v1", aside))
+        assert alert.kind is Kind.TAG_MOVED
+        (alert,) = found.news(lambda: found.hub.remove("org/model"))
+        assert alert.kind is Kind.REPOSITORY_DELETED
+
+
+def test_a_change_since_a_commit_that_is_gone_stays_open(tmp_path: Path) -> None:
+    repo = HubRepo("org/model", model_files())
+    with StandInHub([repo], page_size=1000) as hub:
+        found = Running(hub, tmp_path / "watch.sqlite3", ["org/model"])
+        found.entries[0] = replace(found.entries[0], listed="a" * 40)
+        with found:
+            found.rounds(0)
+            (alert,) = found.alerts()
+            assert alert.kind is Kind.HISTORY_REWRITTEN
+            (alert,) = found.news(lambda: edit(repo, config__json=b"{}"))
+            assert alert.kind is Kind.CONFIG_CHANGED
+            assert len(found.ledger.open_alerts(found.entries[0].name)) == 2
