@@ -14,9 +14,8 @@ from hubaudit.hub.client import HubClient
 from hubaudit.hub.metadata import RepoInfo
 from hubaudit.hub.named import standings
 from hubaudit.lists import ApprovedList, Entry
-from hubaudit.model import Target
 from hubaudit.sweeping.work import How
-from hubaudit.watch.alert import Name
+from hubaudit.watch.alert import Name, name_of
 from hubaudit.watch.ledger import Ledger
 from hubaudit.watch.look import Watched
 from hubaudit.watch.poll import Roster
@@ -47,9 +46,11 @@ class Rosters:
         self._column, self._how, self._keep_going = column, how, keep_going
         self._last: Roster | None = None
         self._stdin: ApprovedList | None = None
-        self._warned = ""
+        self._warned: set[str] = set()
+        self._warning: set[str] = set()
 
     def __call__(self) -> Roster:
+        self._warned, self._warning = self._warning, set()
         try:
             roster = self._read()
         except StoreUnusable:
@@ -65,19 +66,21 @@ class Rosters:
     def _read(self) -> Roster:
         today = datetime.now(UTC).date()
         how = self._how(today)
-        watched: dict[Name, Watched] = {}
+        watched: dict[
+            Name, Watched
+        ] = {}  # by names in small letters: ids are one in any letter case
         for entry in self._entries(today):
             one = self._watched(entry, how, today)
-            if one.name in watched:
-                self._warn(f"{one.name} is listed at two commits: the first one counts")
-            watched.setdefault(one.name, one)
+            first = watched.setdefault(_folded(one.name), one)
+            if first is not one:
+                self._warn(f"{one.name} is listed for the second time: the first one counts")
         infos: dict[Name, RepoInfo] = {}
         added: set[Name] = set()
         for owner in self._owners:
             for name, info in self._owned(owner, added):
-                watched.setdefault(name, Watched(name, how))
+                one = watched.setdefault(_folded(name), Watched(name, how))
                 if info is not None:
-                    infos[name] = info
+                    infos[one.name] = info
         if not watched:
             raise ConfigError("the lists name no repository", hint="are they the right ones?")
         return Roster(tuple(watched.values()), infos, frozenset(added))
@@ -103,7 +106,7 @@ class Rosters:
         revision = target.revision or ""
         if _COMMIT.fullmatch(revision):
             listed, revision = revision, ""
-        name = _name(self._hub, replace(target, revision=None), revision)
+        name = name_of(self._hub.endpoint, target, revision)
         policy = entry.policy(how.policy, today)
         return Watched(name, replace(how, policy=policy), listed, entry.owner)
 
@@ -111,13 +114,15 @@ class Rosters:
         """All that the owner has, and had when it was looked at before."""
         source = f"{_OWNER}{owner.lower()}"
         is_known = self._ledger.knows_source(self._hub.endpoint, source)
-        now = {_name(self._hub, one, ""): info for one, info in standings(self._hub, owner)}
+        endpoint = self._hub.endpoint
+        now = {name_of(endpoint, one, ""): info for one, info in standings(self._hub, owner)}
         before = self._ledger.names_of(self._hub.endpoint, owner)
         known = {str(name).lower() for name in before}
         unknown = [name for name in now if str(name).lower() not in known]
         if is_known:
             added.update(unknown)
-        elif now and not unknown:  # a first round may be broken off
+        elif now and all(self._ledger.trouble(name) for name in unknown):
+            # not before each was looked at, or tried to: a first round may be broken off
             self._ledger.put_source(self._hub.endpoint, source)
         yield from now.items()
         here = {str(name).lower() for name in now}
@@ -125,10 +130,10 @@ class Rosters:
 
     def _warn(self, said: str) -> None:
         """Once, however many rounds it lasts."""
-        if said != self._warned:
-            self._warned = said
+        if said not in self._warned | self._warning:
             console.warn(said)
+        self._warning.add(said)
 
 
-def _name(hub: HubClient, target: Target, revision: str) -> Name:
-    return Name(hub.endpoint, target.repo_type, target.repo_id, revision)
+def _folded(name: Name) -> Name:
+    return replace(name, repo_id=name.repo_id.lower())

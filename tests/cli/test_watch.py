@@ -110,6 +110,47 @@ def test_a_commit_in_the_list_is_the_approved_one_for_a_new_store_too(
     assert once("--store", "third.sqlite3").code == 4
 
 
+@pytest.mark.parametrize("listed", ["org/model@main", "Org/Model@refs/heads/main"])
+def test_main_is_the_default_branch_however_the_list_writes_it(
+    listed: str, once: Run, run: Run, hub: StandInHub, repo: HubRepo, tmp_path: Path
+) -> None:
+    hub.rename("org/model", "Org/Model")
+    hub.rename("Org/Model", "org/model")
+    (tmp_path / "list.txt").write_text(f"{listed}\n")
+    assert once().code == 0
+    repo.commit(repo.files | {"config.json": b"{}"})
+    assert once().code == 4
+    assert run("approve", "org/model", "--no-config", "-q").code == 0
+    assert once().code == 0
+
+
+def test_an_id_in_two_letter_cases_is_one_repository(
+    once: Run, hub: StandInHub, repo: HubRepo, tmp_path: Path
+) -> None:
+    hub.rename("org/model", "Org/Model")
+    hub.rename("Org/Model", "org/model")
+    first = repo.sha
+    second = repo.commit(repo.files | {"config.json": b"{}"})
+    (tmp_path / "list.txt").write_text(f"org/model@{first}\nOrg/Model@{second}\n")
+    ran = once("-f", "json")
+    (row,) = json.loads(ran.out)["repositories"]
+    assert (ran.code, row["approved"]) == (4, first)
+    assert "Org/Model is listed for the second time" in ran.err
+
+
+def test_a_new_repository_of_an_owner_is_told_though_another_cannot_be_looked_at(
+    run: Run, hub: StandInHub
+) -> None:
+    hub.add(HubRepo("org/off", dict(ORDINARY), disabled=True))
+    watch = ("watch", "owner:org", "--once", "--no-config", "-q", "-f", "json")
+    run(*watch)
+    run(*watch)
+    hub.add(HubRepo("org/new", dict(ORDINARY)))
+    rows = json.loads(run(*watch).out)["repositories"]
+    (alert,) = next(one["alerts"] for one in rows if one["target"] == "org/new")
+    assert alert["kind"] == "repository-added"
+
+
 def test_alerts_reach_the_sink_once_and_in_full(once: Run, repo: HubRepo, tmp_path: Path) -> None:
     sink = ("--notify", "jsonl:alerts.jsonl")
     once(*sink)
