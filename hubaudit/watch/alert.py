@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +20,7 @@ from hubaudit.watch.stored import encodable_tree
 
 SCHEMA = "hubaudit.alert/1"
 
+_OF_A_KIND = 50  # changes in one alert; files are told together long before, refs are not
 _STRICT = {"extra": "forbid"}  # for pydantic
 _HINT = "the store was written by another version of hubaudit, or changed since"
 
@@ -93,7 +95,7 @@ def changed(
     verdict: Verdict | None,
 ) -> Alert:
     """The alert for one step. `serial` numbers the steps of `name`; no two have the same."""
-    ordered = tuple(sorted(changes, key=report_order))
+    ordered = sorted(changes, key=report_order)
     worst = ordered[0]
     more = f" (and {len(ordered) - 1} more)" if len(ordered) > 1 else ""
     return Alert(
@@ -108,8 +110,21 @@ def changed(
         approved=approved,
         verdict=verdict,
         at=at,
-        changes=ordered,
+        changes=tuple(_bounded(ordered)),
     )
+
+
+def _bounded(ordered: Sequence[Change]) -> Iterator[Change]:
+    """The first of each kind, and how many more there are of it: somebody may move 5,000 tags."""
+    many = Counter(one.kind for one in ordered)
+    told = Counter[Kind]()
+    for one in ordered:
+        told[one.kind] += 1
+        if told[one.kind] < _OF_A_KIND or many[one.kind] == _OF_A_KIND:
+            yield one
+        elif told[one.kind] == _OF_A_KIND:
+            left = many[one.kind] - _OF_A_KIND + 1
+            yield Change(one.kind, one.severity, f"{left} more of this kind")
 
 
 def closed(

@@ -393,3 +393,20 @@ def test_a_change_since_a_commit_that_is_gone_stays_open(tmp_path: Path) -> None
             (alert,) = found.news(lambda: edit(repo, config__json=b"{}"))
             assert alert.kind is Kind.CONFIG_CHANGED
             assert len(found.ledger.open_alerts(found.entries[0].name)) == 2
+
+
+def test_an_alert_of_thousands_of_tags_is_bounded(tmp_path: Path) -> None:
+    repo = HubRepo("org/model", model_files())
+    for number in range(300):
+        repo.tag(f"v{number}")
+    edit(repo, vocab__txt=b"a\n")
+    with running(tmp_path, repo) as found:
+
+        def change() -> None:
+            for number in range(300):
+                repo.tag(f"v{number}")
+
+        (alert,) = found.news(change)
+    assert len(alert.changes) == 50
+    assert alert.changes[-1].message == "251 more of this kind"
+    assert alert.summary.endswith("(and 299 more)")
