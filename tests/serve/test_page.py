@@ -251,7 +251,7 @@ def test_an_alert_of_any_size_is_a_page_of_some_screens(world: World) -> None:
     name = world.watch("org/model")
     large = [
         change(
-            Kind.CODE_CHANGED,
+            Kind.CODE_CHANGED if number % 2 else Kind.CONFIG_CHANGED,
             f"{number} changed " + "m" * 9000,
             paths=tuple(f"{number}-{part}" * 30 for part in range(300)),
             detail=tuple("+" + "x" * 500 for _ in range(200)),
