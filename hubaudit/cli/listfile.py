@@ -13,6 +13,8 @@ from hubaudit.lists import Entry, name_of, parse_text, parse_toml
 from hubaudit.model import Target
 
 _REVISION = re.compile(r"""\s*revision\s*=\s*(?:"[^"\\]*"|'[^']*')\s*(#.*)?""")
+# As lists are read: what else `splitlines` takes for an end may stand in a comment.
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _TABLE = re.compile(r"\s*\[")
 
 
@@ -36,13 +38,15 @@ def pin_in(path: Path, target: Target, commit: str) -> None:
     is_toml = suffix == ".toml"
     today = datetime.now(UTC).date()
     found = parse_toml(data, source, today) if is_toml else parse_text(data, source)
-    entry = next((one for one in found.entries if _is_same(one.target, target)), None)
+    same = [one for one in found.entries if _is_same(one.target, target)]
+    entry = next((one for one in same if one.target.revision == target.revision), None)
+    entry = entry or next(iter(same), None)
     if entry is None or entry.line is None:
         raise ConfigError(
             f"{path} has no line of its own for {name_of(replace(target, revision=None))}",
             hint="add it there first",
         )
-    lines = data.decode("utf-8").splitlines(keepends=True)
+    lines = _LINE.findall(data.decode("utf-8"))
     pinned = replace(entry.target, revision=commit)
     changed = _in_table(lines, entry, commit) if is_toml else _in_line(lines, entry, pinned)
     text = "".join(changed)
@@ -55,7 +59,7 @@ def pin_in(path: Path, target: Target, commit: str) -> None:
             hint=f"write the revision {commit} there yourself",
         )
     if text != "".join(lines):
-        write_file(path, text)
+        write_file(path.resolve(), text)  # a link stays one
 
 
 def _is_same(one: Target, other: Target) -> bool:

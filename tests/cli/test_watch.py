@@ -223,6 +223,8 @@ def test_a_signal_ends_the_watch_and_the_next_one_goes_on(
         ("a.txt", "org/model\n", f"org/model@{COMMIT}\n"),
         ("a.txt", "\ufefforg/model@v1 # x\r\nb/c\r\n", f"\ufefforg/model@{COMMIT} # x\r\nb/c\r\n"),
         ("a.txt", "b/c\nOrg/Model", f"b/c\nOrg/Model@{COMMIT}"),
+        ("a.txt", "b/c # \x0b\u2028\norg/model\r", f"b/c # \x0b\u2028\norg/model@{COMMIT}\r"),
+        ("a.txt", "org/model@v1\norg/model\n", f"org/model@v1\norg/model@{COMMIT}\n"),
         (
             "a.toml",
             '[[model]]\nid = "b/c"\nrevision = "v1"\n\n[[model]] # x\nid = "org/model"\n',
@@ -264,3 +266,11 @@ def test_a_list_that_cannot_be_changed_so_stays_as_it_is(
     with pytest.raises(ConfigError):
         pin_in(path, Target("org/model"), COMMIT)
     assert path.read_text() == text
+
+
+def test_a_list_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("org/model\n")
+    (tmp_path / "link.txt").symlink_to("list.txt")
+    pin_in(tmp_path / "link.txt", Target("org/model"), COMMIT)
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "list.txt").read_text() == f"org/model@{COMMIT}\n"
