@@ -51,10 +51,13 @@ def watching(hub: StandInHub, folder: Path, port: int) -> Iterator[subprocess.Po
     command = [sys.executable, "-m", "hubaudit", "watch", str(folder / "list.txt"), "-q"]
     command += ["--no-config", "--every", "1s", "--serve", f"127.0.0.1:{port}"]
     with subprocess.Popen(command, env=environment) as process:
-        yield process
-        process.send_signal(signal.SIGTERM)
-        if process.wait(30) != 0:
-            raise SystemExit("the watch did not end well")
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+    if process.returncode != 0:
+        raise SystemExit("the watch did not end well")
 
 
 def rounds_at(port: int) -> int:
@@ -104,7 +107,7 @@ def main() -> None:
             before = resident(process)
             last = wait_for(port, first + asked.rounds)
             after, spent = resident(process), time.monotonic() - begun
-            requests, sent = len(hub.requests), sum(one.sent for one in hub.requests)
+            requests, sent = len(hub.requests), sum(one.sent_bytes for one in hub.requests)
     rounds = last - first
     print(f"{asked.repositories} repositories, {rounds} rounds in which nothing changed")
     print(f"  requests a repository and round   {requests / rounds / asked.repositories:.3f}")
