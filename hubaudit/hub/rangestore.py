@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 from contextlib import suppress
+from glob import glob
 from pathlib import Path
 
 import platformdirs
@@ -84,7 +85,7 @@ class RangeStore:
     def prune(root: Path, limit: int = LIMIT) -> None:
         """Remove the oldest extents until all together have at most `limit` bytes."""
         found = []
-        for path in root.glob("*/*/*"):
+        for path in _below(root, "*/*/*"):
             with suppress(OSError):
                 stat = path.stat()
                 found.append((stat.st_mtime, stat.st_size, path))
@@ -101,7 +102,7 @@ class RangeStore:
 
     def _known(self) -> list[tuple[int, int]]:
         if self._extents is None:
-            names = [p.name for p in self._folder.glob("*.blocks")] if self._usable else []
+            names = [p.name for p in _below(self._folder, "*.blocks")] if self._usable else []
             matches = [m for m in map(_NAME.fullmatch, names) if m]
             self._extents = sorted((int(m[1]), int(m[2])) for m in matches)
         return self._extents
@@ -127,6 +128,12 @@ class RangeStore:
         if first != 0 or len(data) != self._file.size or len(data) > _WHOLE:
             return False
         return not matches_listing(self._file, MemorySource(data))
+
+
+def _below(folder: Path, pattern: str) -> list[Path]:
+    """Nothing of a folder that vanishes meanwhile, which is an error to `Path.glob`."""
+    names = glob(pattern, root_dir=folder, include_hidden=True)  # noqa: PTH207
+    return [folder / name for name in names]
 
 
 class FrozenStore(NoStore):

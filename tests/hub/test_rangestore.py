@@ -113,6 +113,44 @@ def test_the_oldest_blocks_go_when_the_store_is_full(tmp_path: Path) -> None:
     assert [p.name for p in kept(tmp_path)] == ["2-1.blocks", "3-1.blocks"]
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2], ids=["the root", "a repository", "a file"])
+def test_a_folder_that_vanishes_while_it_is_looked_at_is_no_reason_to_fail(
+    depth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, away = tmp_path / "ranges", replace(HUB, repo_id="org/other")
+    for repo in (HUB, away):
+        RangeStore(root, repo, FILE).put(0, DATA[:BLOCK])
+    gone = [kept(root)[0], *kept(root)[0].parents][3 - depth]
+    scandir = os.scandir
+
+    def vanishing(folder: str | os.PathLike[str]) -> object:
+        if Path(folder) == gone and gone.exists():
+            gone.rename(tmp_path / "gone")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    RangeStore.prune(root, 0)
+    monkeypatch.undo()
+    assert (tmp_path / "gone").exists()
+    assert kept(root) == []
+
+
+def test_the_blocks_of_a_file_whose_folder_vanishes_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RangeStore(tmp_path, HUB, FILE).put(0, DATA[:BLOCK])
+    folder = kept(tmp_path)[0].parent
+    scandir = os.scandir
+
+    def vanishing(path: str | os.PathLike[str]) -> object:
+        if Path(path) == folder:
+            folder.rename(tmp_path / "gone")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", vanishing)
+    assert RangeStore(tmp_path, HUB, FILE).get(0) is None
+
+
 def test_a_disk_that_takes_nothing_is_no_reason_to_fail(
     connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
