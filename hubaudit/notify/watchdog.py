@@ -39,8 +39,9 @@ class Watchdog:
             self._bite()
 
     def allow(self, seconds: float) -> None:
-        """This long from now on, instead of what was allowed before."""
+        """This long from now on, instead of what was allowed before, and for the next sockets."""
         self._timer.cancel()
+        self.has_bitten = False
         self._timer = self._timed(seconds)
         self._timer.start()
 

@@ -145,6 +145,20 @@ def test_a_redirect_on_the_same_host_is_followed_with_the_same_message(
     assert (first.body, first.key) == (second.body, second.key)
 
 
+def test_a_redirect_with_a_body_that_never_ends_is_followed(sink: WebSink) -> None:
+    def act(handler: BaseHTTPRequestHandler) -> tuple[int, dict[str, str]] | None:
+        if handler.path != "/hook":
+            return 200, {}
+        handler.wfile.write(b"HTTP/1.1 307 There\r\nLocation: /hook/\r\n\r\n")
+        sink.released.wait(5)
+        return None
+
+    sink.act = act
+    Webhook(sink.url).send([alert()], alert().key)
+    sink.released.set()
+    assert "/hook/" in [one.path for one in sink.received]
+
+
 def test_a_redirect_to_another_host_gets_nothing(sink: WebSink) -> None:
     with WebSink() as other:
         sink.act = lambda _: (307, {"Location": other.url})
