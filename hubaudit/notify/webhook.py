@@ -100,7 +100,7 @@ class Webhook:
         for _ in range(_REDIRECTS + 1):
             watchdog.allow(self._whole)
             # A connection of its own for each: one kept from the last alert is dead by now.
-            with requests.Session() as session:
+            with _Session() as session:
                 adapter = _Adapter(watchdog)
                 session.mount("https://", adapter)
                 session.mount("http://", adapter)
@@ -199,6 +199,11 @@ def is_loopback(host: str) -> bool:
 
 # "" is none, and keeps requests from looking into the environment: no proxy reaches this machine's loopback.
 _NO_PROXY = {"http": "", "https": ""}
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: else `requests` reads the body of a redirect to its end, also of one that is not followed."""
 
 
 class _Adapter(HTTPAdapter):
