@@ -499,6 +499,24 @@ def test_the_gitlab_job_passes_and_takes_lines_as_they_are(runner: Runner) -> No
     assert gitlab(runner, HUBAUDIT_PINS="code.py").returncode == 1
 
 
+def test_the_gitlab_job_takes_no_comment_for_a_target(runner: Runner) -> None:
+    (runner.folder / "checkout" / "code.py").write_text("hf_hub_download('org/m', 'x')\n")
+    targets = "# ours\n  demo/ordinary \n\t# not this\ndemo/os-system\r\n"
+    options = "# no animation\n-q\n"
+    done = gitlab(runner, HUBAUDIT_TARGETS=targets, HUBAUDIT_OPTIONS=options)
+    assert done.returncode == 1, done.stderr
+    report = runner.folder / "checkout" / "hubaudit-reports" / "audit.json"
+    assert len(json.loads(report.read_text())) == 2
+    assert gitlab(runner, HUBAUDIT_PINS="# none\n#code.py\n").returncode == 2
+    assert gitlab(runner, HUBAUDIT_PINS=" code.py\n").returncode == 1
+
+
+def test_without_anything_to_audit_the_gitlab_job_fails(runner: Runner) -> None:
+    done = gitlab(runner, HUBAUDIT_TARGETS="\n# nothing\n", HUBAUDIT_PATHS="#")
+    assert done.returncode == 2
+    assert "neither targets nor paths" in done.stderr
+
+
 def test_the_nightly_script_speaks_only_when_something_is_wrong(runner: Runner) -> None:
     script = EXAMPLES / "cron" / "nightly.sh"
     approved = runner.folder / "approved.txt"
