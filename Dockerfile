@@ -9,7 +9,7 @@ COPY hubaudit ./hubaudit
 # Compiled here, since the root file system may be read-only later. The hashes are those of the sources, so
 # that a change of time stamps costs no start-up time.
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-compile ".[archives]" \
+    && /venv/bin/pip install --no-compile ".[alerts,archives,server]" \
     && /venv/bin/pip uninstall --yes pip \
     && /venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib
 
@@ -27,7 +27,7 @@ USER 10001:10001
 # Reports go below /work/reports, what is downloaded below /cache.
 WORKDIR /work
 VOLUME ["/cache", "/work"]
-# It runs to its end and serves nothing.
+# Most commands run to their end and serve nothing; who runs `watch --serve` asks its /healthz.
 HEALTHCHECK NONE
 ENTRYPOINT ["hubaudit"]
 CMD ["--help"]

@@ -226,6 +226,13 @@ def test_the_image_runs_as_nobody_in_particular_and_writes_to_volumes_only() -> 
         assert f"!{name}" in ignored
 
 
+def test_the_image_has_what_watch_serves_and_alerts_with() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    installed = re.search(r'pip install [^"\n]*"\.\[([a-z,]+)\]"', text)
+    assert installed is not None
+    assert installed[1].split(",") == ["alerts", "archives", "server"]
+
+
 # --- the action, run as the runner runs it ---
 
 
