@@ -77,9 +77,7 @@ def ended(
     over = [
         alert
         for alert in known
-        if not any(
-            _is_left(one, left) or one.kind in dark for one in alert.changes if is_drift(one)
-        )
+        if not any(is_left(one, left) or one.kind in dark for one in alert.changes if is_drift(one))
     ]
     if not over:
         return []
@@ -102,5 +100,6 @@ def _untold(approved: State, state: State) -> frozenset[Kind]:
     return frozenset()
 
 
-def _is_left(one: Change, left: Sequence[Change]) -> bool:
+def is_left(one: Change, left: Sequence[Change]) -> bool:
+    """Whether something is left of what the change is about."""
     return any(one.kind is other.kind or set(one.paths) & set(other.paths) for other in left)

@@ -13,13 +13,13 @@ from hubaudit.hub.client import HubClient
 from hubaudit.model import Target
 from hubaudit.sweeping.work import How
 from hubaudit.watch.alert import Alert, Name, changed, instant
-from hubaudit.watch.approval import approve, ended
-from hubaudit.watch.changes import Change, Kind, changes
+from hubaudit.watch.approval import approve, ended, is_left
+from hubaudit.watch.changes import Change, Kind, changes, is_drift
 from hubaudit.watch.contents import with_scans_of
 from hubaudit.watch.gather import changes_between, moves
 from hubaudit.watch.glance import Asks, Glance, completed, glance
 from hubaudit.watch.kinds import change
-from hubaudit.watch.ledger import Ledger, Origin, Routes, Seen
+from hubaudit.watch.ledger import Approval, Ledger, Origin, Routes, Seen
 from hubaudit.watch.state import Content, Presence, State, same_content
 from hubaudit.watch.steps import Auditor, finished, steps
 
@@ -80,9 +80,11 @@ class _Look:
         self._auditor = Auditor(
             self._hub, looker.ledger.store, watched.name, watched.how, looker.listener, looker.clock
         )
+        self._approval: Approval | None = None  # what this look compares with
 
     def run(self, *, is_added: bool) -> Looked:
         self._take_over_listed()
+        self._approval = self._ledger.approval(self._name)
         seen = self._ledger.seen(self._name)
         if seen is not None and self._asks.is_of_scans_alone:
             try:
@@ -133,7 +135,8 @@ class _Look:
             return False
         # of some, the cheap answer does not tell what the scanners say
         is_silent = self._asks.is_thorough and not now.mark.get("scan")
-        return self._asks.files or is_silent or not self._is_judged(seen)
+        is_compared = self._is_compared(seen.mark)
+        return self._asks.files or is_silent or not is_compared or not self._is_judged(seen)
 
     def _scans(self, seen: Seen) -> Looked:
         """What the scanners say now of the commit that was last seen, and nothing else."""
@@ -151,6 +154,7 @@ class _Look:
         content = self._auditor.content(commit, None)
         state = finished(self._auditor, now, None, content)
         self._ledger.approve(self._name, state, Origin.FIRST_SEEN)
+        self._approval = self._ledger.approval(self._name)
         said = []
         if is_added:
             message = f"{self._name} is new among the repositories of its owner"
@@ -167,14 +171,16 @@ class _Look:
         return RepositoryMissing(f"{name} is not there to be looked at", hint="try it again")
 
     def _go_on(self, seen: Seen | None, before: State, now: Glance) -> Looked:
-        mark, told = (seen.mark if seen is not None else "{}"), list[Alert]()
+        told = list[Alert]()
+        mark = json.dumps({"approved": _stamp(self._approval)}) if seen is None else seen.mark
+        between = json.dumps({"approved": json.loads(mark).get("approved")})
         is_judged = seen is not None and self._is_judged(seen)
         for state in steps(self._auditor, before, now, is_judged=is_judged):
             if not now.is_present or state.commit == now.state.commit:
                 looked = self._put_last(seen, before, state, mark, now.mark, is_judged=is_judged)
             else:
-                # no mark: should this process end here, the next one looks on
-                looked = self._put(seen, before, state, "{}", self._changes(before, state))
+                # a mark without answers: should this process end here, the next one looks on
+                looked = self._put(seen, before, state, between, self._changes(before, state))
             seen, before = looked.seen, state
             told += looked.alerts
         assert seen is not None, "there is a last step"
@@ -194,12 +200,25 @@ class _Look:
         if not is_judged and _has_same_bytes(before, state):
             # seen by other rules: that is no change of the repository
             compared = replace(before, content=_rejudged(before.content, state.content))
-        if seen is not None and state == before:
+        is_compared = self._is_compared(mark)
+        if seen is not None and state == before and is_compared:
             return self._as_it_was(seen, mark, answers)
         if seen is None:
             self._complete_approved(state)
         said = self._changes(compared, state)
+        if not is_compared and (approved := self._ledger.approved(self._name)):
+            before = before if said else approved
+            said = (*said, *self._untold(approved, state, said))
         return self._put(seen, before, state, self._mark(mark, answers), said, is_last=True)
+
+    def _untold(self, approved: State, state: State, said: Sequence[Change]) -> tuple[Change, ...]:
+        """What was approved since the last look may be another commit than that of now."""
+        if state.presence is not Presence.PRESENT or approved.commit is None:
+            return ()
+        told = [one for each in self._ledger.open_alerts(self._name) for one in each.alert.changes]
+        told += said
+        found = self._changes(approved, state)
+        return tuple(one for one in found if is_drift(one) and not is_left(one, told))
 
     def _complete_approved(self, state: State) -> None:
         """Of a commit in a list, what no commit tells counts as approved as the first look finds it."""
@@ -208,6 +227,7 @@ class _Look:
             return
         whole = replace(approved, identity=state.identity, refs=state.refs)
         self._ledger.approve(self._name, whole, approval.origin)
+        self._approval = self._ledger.approval(self._name)
 
     def _changes(self, before: State, state: State) -> tuple[Change, ...]:
         return changes_between(self._hub, before, state, self._watched.how.policy)
@@ -270,6 +290,10 @@ class _Look:
         ways = moves(self._hub, self._auditor.repo(state.commit), approved, state)
         return ended(step, approved, state, known, changes(approved, state, moves=ways))
 
+    def _is_compared(self, mark: str) -> bool:
+        """Whether the last look compared with what is approved now."""
+        return bool(json.loads(mark).get("approved") == _stamp(self._approval))
+
     def _is_judged(self, seen: Seen) -> bool:
         """Whether an audit now would find the same. What the Hub did not give is asked for now and then."""
         by = json.loads(seen.mark).get("judged")
@@ -280,9 +304,15 @@ class _Look:
         known = json.loads(mark) | dict(answers)
         known["judged"] = self._watched.how.judged_by if self._auditor.is_settled else _IN_PART
         known["turn"] = "refs" if "refs" in answers or self._asks.is_of_scans_alone else "info"
+        if not self._asks.is_of_scans_alone:
+            known["approved"] = _stamp(self._approval)
         if self._asks.files or "scanned" not in known:
             known["scanned"] = f"{self._clock():.0f}"
         return json.dumps(known, sort_keys=True)
+
+
+def _stamp(approval: Approval | None) -> str | None:
+    return f"{approval.commit} {approval.at}" if approval is not None else None
 
 
 def _has_same_bytes(before: State, state: State) -> bool:

@@ -410,3 +410,34 @@ def test_an_alert_of_thousands_of_tags_is_bounded(tmp_path: Path) -> None:
     assert len(alert.changes) == 50
     assert alert.changes[-1].message == "251 more of this kind"
     assert alert.summary.endswith("(and 299 more)")
+
+
+def test_an_older_commit_that_is_approved_later_makes_what_is_there_drift(tmp_path: Path) -> None:
+    repo = HubRepo("org/model", model_files())
+    older = repo.sha
+    edit(repo, config__json=b"{}")
+    with running(tmp_path, repo) as found:
+
+        def change() -> None:
+            found.entries[0] = replace(found.entries[0], listed=older)
+
+        (alert,) = found.news(change)
+        assert (alert.kind, alert.before, alert.after) == (Kind.CONFIG_CHANGED, older, repo.sha)
+        assert found.news(lambda: None) == []
+        (back, closing) = found.news(lambda: repo.commit(model_files()))
+        assert closing.closes == (alert.key, back.key)
+
+
+def test_a_state_that_is_approved_while_it_is_looked_at_leaves_nothing_open(
+    tmp_path: Path,
+) -> None:
+    repo = HubRepo("org/model", model_files())
+    with running(tmp_path, repo) as found:
+        found.news(lambda: edit(repo, config__json=b"{}"))
+        name = found.entries[0].name
+        state = found.ledger.state(name)
+        assert state is not None
+        # as if it came between the look and what it puts: nobody closes the alert
+        (closing,) = found.news(lambda: found.ledger.approve(name, state, Origin.APPROVED))
+        assert closing.event is Event.CLOSED
+        assert found.ledger.open_alerts(name) == ()
