@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
 from hubaudit import pipeline
 from hubaudit.cli.app import main
+from hubaudit.demo.hub import HubRepo, StandInHub
+from hubaudit.demo.repos import demo_repos
 from hubaudit.errors import RepositoryMissing
 from hubaudit.events import Listener, ignore
 from hubaudit.model import RepoReport
 
 ROOT = Path(__file__).parents[2]
 Outcome = RepoReport | BaseException
+ORDINARY = next(one.repo for one in demo_repos() if one.repo.repo_id == "demo/ordinary").files
+ARMED = next(one.repo for one in demo_repos() if one.repo.repo_id == "demo/os-system").files
 
 
 @dataclass
@@ -58,6 +63,27 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakePipeline:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def repo() -> HubRepo:
+    return HubRepo("org/model", dict(ORDINARY))
+
+
+@pytest.fixture
+def hub(repo: HubRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
+    """A stand-in Hub that the command line takes for the Hub; what is kept lies in `tmp_path`."""
+    with StandInHub([repo]) as hub:
+        # what HF_ENDPOINT sets when huggingface_hub is imported
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.endpoint)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        monkeypatch.setenv("HUBAUDIT_CACHE", str(tmp_path / "hubaudit"))
+        monkeypatch.setenv("HUBAUDIT_STORE", str(tmp_path / "store.sqlite3"))
+        yield hub
 
 
 @pytest.fixture

@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from huggingface_hub import constants
 from jsonschema import Draft202012Validator
 
 from hubaudit.demo.hub import HubRepo, StandInHub
-from hubaudit.demo.repos import demo_repos
 from hubaudit.report.changes import CHANGES, schema
-from tests.cli.conftest import Ran
+from tests.cli.conftest import ARMED, ORDINARY, Ran
 
 Run = Callable[..., Ran]
-ORDINARY = next(one.repo for one in demo_repos() if one.repo.repo_id == "demo/ordinary").files
-ARMED = next(one.repo for one in demo_repos() if one.repo.repo_id == "demo/os-system").files
-
-
-@pytest.fixture
-def repo() -> HubRepo:
-    return HubRepo("org/model", dict(ORDINARY))
-
-
-@pytest.fixture
-def hub(repo: HubRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
-    with StandInHub([repo]) as hub:
-        # what HF_ENDPOINT sets when huggingface_hub is imported
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.endpoint)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setenv("HUBAUDIT_CACHE", str(tmp_path / "hubaudit"))
-        yield hub
 
 
 @pytest.fixture

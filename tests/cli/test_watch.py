@@ -8,45 +8,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
 
 from hubaudit.cli.listfile import pin_in
 from hubaudit.demo.hub import HubRepo, StandInHub
-from hubaudit.demo.repos import demo_repos
 from hubaudit.errors import ConfigError
 from hubaudit.model import Target
-from tests.cli.conftest import Ran
+from tests.cli.conftest import ARMED, ORDINARY, Ran
 
 Run = Callable[..., Ran]
-ORDINARY = next(one.repo for one in demo_repos() if one.repo.repo_id == "demo/ordinary").files
-ARMED = next(one.repo for one in demo_repos() if one.repo.repo_id == "demo/os-system").files
 COMMIT = "c" * 40
 
 
-@pytest.fixture
-def repo() -> HubRepo:
-    return HubRepo("org/model", dict(ORDINARY))
-
-
-@pytest.fixture
-def hub(repo: HubRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInHub]:
-    with StandInHub([repo]) as hub:
-        # what HF_ENDPOINT sets when huggingface_hub is imported
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.endpoint)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setenv("HUBAUDIT_CACHE", str(tmp_path / "hubaudit"))
-        monkeypatch.setenv("HUBAUDIT_STORE", str(tmp_path / "store.sqlite3"))
-        monkeypatch.chdir(tmp_path)
-        (tmp_path / "list.txt").write_text("# ours\norg/model  # the one\n")
-        yield hub
+@pytest.fixture(autouse=True)
+def own_list(here: Path) -> None:
+    (here / "list.txt").write_text("# ours\norg/model  # the one\n")
 
 
 @pytest.fixture
