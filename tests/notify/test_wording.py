@@ -15,7 +15,7 @@ from .conftest import AT, HOSTILE, alert, closing
 def many_changes(count: int) -> Alert:
     changes = [
         change(
-            Kind.CODE_CHANGED,
+            Kind.CODE_CHANGED if number % 2 else Kind.CONFIG_CHANGED,
             f"{HOSTILE} {number}",
             at_least=[Severity.CRITICAL],
             detail=(HOSTILE,) * 100,
