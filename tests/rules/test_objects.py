@@ -1,7 +1,8 @@
 """Objects in which a pickle hides what others call: no way to use them passes.
 
-The pickles are harmless if anything loads them: the path that would be overwritten does not exist, and
-no command is in them but `true`.
+Mostly the function that is hidden is `print`, which may be named and not called: these pass unless the
+call is seen. The pickles are harmless if anything loads them: the path that would be overwritten does not
+exist, and no command is in them but `true`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ STR, NEXT, ITER = (Name("builtins", name) for name in ("str", "next", "iter"))
 MAP, GET, REVERSED = (Name("builtins", name) for name in ("map", "dict.get", "reversed"))
 PARTIAL = Name("functools", "partial")
 ATTRGETTER = Name("operator", "attrgetter")
+METHODCALLER = Name("operator", "methodcaller")
 ITEMGETTER = Name("operator", "itemgetter")
 GETITEM = Name("operator", "getitem")
 COPY = Name("copy", "copy")
@@ -36,18 +38,18 @@ BOOSTER = Name("lightgbm.basic", "Booster")
 RBF = Name("scipy.interpolate._rbfinterp", "RBFInterpolator").new()
 
 PATH = Name("pathlib", "PosixPath")("/nonexistent/a")
-MOVE = Name("operator", "methodcaller")("replace", "/nonexistent/b")
-MOVES = PARTIAL(MOVE, PATH)
+PRINT = Name("builtins", "print")
+PRINTS = PARTIAL(PRINT, PATH)
 EVAL = Spread(ATTRGETTER("_xp.f2py.crackfortran.myeval"), TUPLE([RBF]))
 
 NORM = Name("scipy.stats._continuous_distns", "norm_gen")
 MADE = NORM.new()
 CODE = {"_parse_arg_template": "\nimport os\nos.system('true')\n"}
 COMPUTED_CODE = DICT(ZIP(["_parse_arg_template"], ["\nimport os\nos.system('true')\n"]))
-HOOK = {"append": MOVE}
+HOOK = {"append": PRINT}
 
 
-def hooked(name: str = "append", function: Term = MOVE) -> Do:
+def hooked(name: str = "append", function: Term = PRINT) -> Do:
     return SIMPLE().build({name: function})
 
 
@@ -99,30 +101,30 @@ STATES = {
 ARGUMENTS = {
     "attrgetter": SIMPLE().build(ORDERED().set("append", EVAL)).append("1"),
     "attrgetter, called": Spread(EVAL, TUPLE(["1"])),
-    "methodcaller": Spread(MOVE, TUPLE([PATH])),
-    "partial": Spread(PARTIAL(MOVE), TUPLE([PATH])),
-    "partial, by NEWOBJ": Spread(PARTIAL, TUPLE([MOVE, PATH]), how="NEWOBJ"),
-    "with keywords": Spread(PARTIAL, (MOVE, PATH), {"x": 1}),
+    "a name by itself": Spread(PRINT, TUPLE([PATH])),
+    "partial": Spread(PARTIAL(PRINT), TUPLE([PATH])),
+    "partial, by NEWOBJ": Spread(PARTIAL, TUPLE([PRINT, PATH]), how="NEWOBJ"),
+    "with keywords": Spread(PARTIAL, (PRINT, PATH), {"x": 1}),
     "a name": Spread(Name("builtins", "getattr"), TUPLE([PATH, "unlink"])),
     "an inert name": Spread(LIST, TUPLE([[PATH]])),
-    "map": LIST(MAP(MOVE, REVERSED([PATH]))),
-    "starmap": LIST(Name("itertools", "starmap")(MOVE, ZIP([PATH]))),
+    "map": LIST(MAP(PRINT, REVERSED([PATH]))),
+    "starmap": LIST(Name("itertools", "starmap")(PRINT, ZIP([PATH]))),
     "itemgetter": Spread(ITEMGETTER(0), TUPLE([[PATH]])),
     "a persistent id": Do("REDUCE", Persistent("x"), (1,)),
 }
 
 # Functions as attributes, of which the pickle has them called.
 HOOKS = {
-    "an ordered dict": SIMPLE().build(ORDERED().set("append", MOVE)).append(PATH),
-    "zipped": SIMPLE().build(DICT(ZIP(["append"], [MOVE]))).append(PATH),
-    "pairs": SIMPLE().build(ORDERED([["append", MOVE]])).append(PATH),
-    "a defaultdict": SIMPLE().build(DEFAULTS(None, {"append": MOVE})).append(PATH),
-    "a computed key": Changed(SIMPLE(), {STR("append"): MOVE}),
-    "a computed key, used": SIMPLE().build({STR("append"): MOVE}).append(PATH),
+    "an ordered dict": SIMPLE().build(ORDERED().set("append", PRINT)).append(PATH),
+    "zipped": SIMPLE().build(DICT(ZIP(["append"], [PRINT]))).append(PATH),
+    "pairs": SIMPLE().build(ORDERED([["append", PRINT]])).append(PATH),
+    "a defaultdict": SIMPLE().build(DEFAULTS(None, {"append": PRINT})).append(PATH),
+    "a computed key": Changed(SIMPLE(), {STR("append"): PRINT}),
+    "a computed key, used": SIMPLE().build({STR("append"): PRINT}).append(PATH),
     "slots": NAMESPACE.new().build((None, HOOK)).append(PATH),
     "the dict of slots": NAMESPACE.new().build((None, {"__dict__": HOOK})).append(PATH),
     "the dict of the dict of slots": NAMESPACE.new()
-    .build((None, {"__dict__": {"__dict__": {"__setstate__": MOVE}}}))
+    .build((None, {"__dict__": {"__dict__": {"__setstate__": PRINT}}}))
     .build(PATH),
     "a parameter": WITH_STATE(None, True, {}, HOOK).append(PATH),
     "a parameter, unused": WITH_STATE(None, True, {}, HOOK),
@@ -139,15 +141,15 @@ HOOKS = {
     .new()
     .build({"data": HOOK})
     .append(PATH),
-    "items": BUNCH.new().set("append", MOVE).append(PATH),
+    "items": BUNCH.new().set("append", PRINT).append(PATH),
     "items, a state": Name("lightning_fabric.utilities.data", "AttributeDict")
     .new()
-    .set("__setstate__", MOVE)
+    .set("__setstate__", PRINT)
     .build(PATH),
-    "items with computed keys": BUNCH.new().set(STR("__setstate__"), MOVE).build(PATH),
+    "items with computed keys": BUNCH.new().set(STR("__setstate__"), PRINT).build(PATH),
     "scipy's results": Name("scipy.optimize._optimize", "OptimizeResult")
     .new()
-    .set("append", MOVE)
+    .set("append", PRINT)
     .append(PATH),
     "an alias": [Kept(1, hooked()), Do("REDUCE", NEXT, (ITER([Again(1)]),)).append(PATH)],
     "an alias, a state": [
@@ -162,24 +164,24 @@ HOOKS = {
     "twice by the memo": [Kept(1, hooked("__setstate__")), Again(1, states=(PATH,))],
     "an alias of a class": NEXT(ITER([NAMESPACE])).build((None, HOOK)),
     "an alias of a class by torch": [
-        REBUILD(NEXT, Name("builtins", "type"), (ITER([NAMESPACE]),), {"__setstate__": MOVE}),
+        REBUILD(NEXT, Name("builtins", "type"), (ITER([NAMESPACE]),), {"__setstate__": PRINT}),
         NAMESPACE.new().build(PATH),
     ],
     "the class": SIMPLE().build({"__class__": NAMESPACE}),
-    "a call": SIMPLE().build({"__call__": MOVE}),
-    "a getattr": SIMPLE().build((None, {"__getattr__": MOVE})),
+    "a call": SIMPLE().build({"__call__": PRINT}),
+    "a getattr": SIMPLE().build((None, {"__getattr__": PRINT})),
     "what is called is fetched": SIMPLE().build(ORDERED().set("append", EVAL)).append("1"),
-    "a default factory": ITEMGETTER("x")(DEFAULTS(MOVES)),
+    "a default factory": ITEMGETTER("x")(DEFAULTS(PRINTS)),
     "an item of a data set": ITEMGETTER(0)(Name("torch.utils.data.dataset", "Subset").new()),
     "two items of a data set": ITEMGETTER(0, 1)(Name("torch.utils.data.dataset", "Subset").new()),
     "a type of nobody knows what": Name("copyreg", "__newobj__")(
         Name("builtins", "type"), Persistent("x")
     ).build((None, HOOK)),
-    "a move in a list": [MOVE],
-    "a move with a keyword": PARTIAL(Name("operator", "methodcaller")).build(
-        (Name("operator", "methodcaller"), ("replace",), {"target": "/nonexistent/b"}, None)
+    "a move in a list": [METHODCALLER("replace", "/nonexistent/b")],
+    "a move with a keyword": PARTIAL(METHODCALLER).build(
+        (METHODCALLER, ("replace",), {"target": "/nonexistent/b"}, None)
     )()(PATH),
-    "a number": Name("math", "sqrt")(LINEAR.new().build({"__float__": MOVES})),
+    "a number": Name("math", "sqrt")(LINEAR.new().build({"__float__": PRINTS})),
     "a partial by another name": [
         Kept(1, PARTIAL(Name("builtins", "int"))),
         RESTORE(Again(1), "x").build((Name("os", "system"), ("true",), {}, None)),
@@ -187,24 +189,24 @@ HOOKS = {
     ],
     "extend": hooked("extend").append(PATH),
     "add": hooked("add").append(PATH),
-    "keys": DICT(hooked("keys", MOVES)),
+    "keys": DICT(hooked("keys", PRINTS)),
     "a loader": LIST(
         Name("torch.utils.data.dataloader", "DataLoader")
         .new()
-        .build({"collate_fn": MOVE, "dataset": [PATH]})
+        .build({"collate_fn": PRINT, "dataset": [PATH]})
     ),
     "a loader, zipped": ZIP(Name("torch.utils.data.dataloader", "DataLoader").new()),
     "a loader, mapped": MAP(LIST, ZIP([Name("torch.utils.data.dataloader", "DataLoader").new()])),
     "a loader in a dict": DICT([Name("torch.utils.data.dataloader", "DataLoader").new()]),
-    "an enum that is made": BASE_ENUM("X", {"__init__": MOVE, "a": PATH}),
+    "an enum that is made": BASE_ENUM("X", {"__init__": PRINT, "a": PATH}),
     "an enum that is made by map": LIST(MAP(BASE_ENUM, ["X"], [{"a": 1}])),
     "an enum that is made by partial": PARTIAL(BASE_ENUM, "X")({"a": 1}),
-    "a parameter of what has a detach": PARAMETER(hooked("detach", MOVES)),
+    "a parameter of what has a detach": PARAMETER(hooked("detach", PRINTS)),
     "a parameter, rebuilt": Name("torch._utils", "_rebuild_parameter")(
-        hooked("detach", MOVES), True, {}
+        hooked("detach", PRINTS), True, {}
     ),
-    "a destructor": BOOSTER.new().build({"_network": True, "free_network": MOVES}),
-    "any function that asks a namespace": Name("numpy", "dtype")(hooked("dtype", MOVES)),
+    "a destructor": BOOSTER.new().build({"_network": True, "free_network": PRINTS}),
+    "any function that asks a namespace": Name("numpy", "dtype")(hooked("dtype", PRINTS)),
 }
 
 ALL = {
@@ -236,12 +238,14 @@ def test_a_command_that_is_only_set_is_shown_where_it_is_set() -> None:
 
 # What libraries write and what looks like the above.
 ORDINARY = {
+    "a function by the name of a method": hooked(),
+    "a partial of a function": PRINTS,
     "a state with an ordered dict": LINEAR.new().build({"_modules": ORDERED().set("a", 1)}),
     "text that is replaced": LINEAR.new().build(
-        {"preprocessor": Name("operator", "methodcaller")("replace", "a", "b")}
+        {"preprocessor": METHODCALLER("replace", "a", "b")}
     ),
-    "a table in which is replaced": Name("operator", "methodcaller")("replace", {"a": "b"}),
-    "a copy": Name("operator", "methodcaller")("copy"),
+    "a table in which is replaced": METHODCALLER("replace", {"a": "b"}),
+    "a copy": METHODCALLER("copy"),
     "a function in a state": LINEAR.new().build({"function": Name("builtins", "len")}),
     "a partial in a state": LINEAR.new().build({"function": PARTIAL(Name("builtins", "int"))}),
     "a layer that is called append": LINEAR.new().build({"_modules": {"append": LINEAR.new()}}),
