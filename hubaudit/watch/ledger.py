@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from hubaudit.errors import StoreUnusable
 from hubaudit.model import RepoType, Severity, Verdict
+from hubaudit.report.escape import encodable
 from hubaudit.store import Store
 from hubaudit.watch import stored
 from hubaudit.watch.alert import Alert, Event, Name, dumps, loads
@@ -200,7 +201,7 @@ class Ledger:
             database.execute(
                 f"INSERT INTO troubles ({_NAME}, trouble, since) VALUES (?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET trouble = excluded.trouble",
-                (*astuple(name), said, self._clock()),
+                (*astuple(name), encodable(said), self._clock()),
             )
 
     def _tell(self, database: Any, alert: Alert, routes: Routes) -> None:

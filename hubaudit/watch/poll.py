@@ -28,6 +28,7 @@ from hubaudit.watch.state import Presence
 FEW = 100
 _SLICE = 0.5  # seconds in which an end is noticed
 _JITTER = 0.05  # of the pause: many watches shall not come all at once
+_HINT_PAUSE = 2.0  # seconds between looks at one repository that are hinted at
 _GRACE = 5.0  # seconds for what is under way when the watch ends
 
 
@@ -65,7 +66,8 @@ class Rhythm:
         if seen is None:
             return Asks(info=info or True)
         said = json.loads(seen.mark)
-        is_due = now - float(said.get("scanned", 0)) >= self.scans_every
+        since = now - float(said.get("scanned", 0))
+        is_due = not 0 <= since < self.scans_every  # the clock may have been set back
         is_turn = said.get("turn") != "refs"
         if few:
             return Asks(info=info or True, files=is_due)
@@ -103,6 +105,7 @@ class Watch:
         self._stopping = Event()
         self._roster = Roster(())
         self._hinted: dict[Name, None] = {}
+        self._followed: dict[Name, float] = {}  # when a hint at it was last, by a monotonic clock
         self._places: dict[tuple[str, str], list[Name]] = {}  # by type, and id or `_id`
         self._counted = _Counted()
 
@@ -217,11 +220,18 @@ class Watch:
     def _begin_hinted(self) -> None:
         by_name = {one.name: one for one in self._roster.watched} if self._hinted else {}
         with self._lock:
-            names = [name for name in self._hinted if not self._is_running(name)]
+            now = time.monotonic()
+            names = [name for name in self._hinted if self._may_follow(name, now)]
             for name in names[: self._jobs + 1 - len(self._running)]:
                 del self._hinted[name]
                 if name in by_name:
+                    self._followed[name] = now
                     self._begin(by_name[name], few=True)
+
+    def _may_follow(self, name: Name, now: float) -> bool:
+        """Whether a hint at it is followed now. A flood of them is a look every two seconds."""
+        last = self._followed.get(name)
+        return not self._is_running(name) and (last is None or now - last >= _HINT_PAUSE)
 
     def _is_running(self, name: Name) -> bool:
         return any(one.name == name for one in self._running.values())

@@ -267,6 +267,32 @@ def test_a_hint_is_followed_at_once_and_only_by_name_or_id(tmp_path: Path) -> No
         assert found.watch.hint(replace(hook, repo_id="org/new-name", object_id=repo.object_key))
 
 
+def test_a_flood_of_hints_is_a_look_every_two_seconds_and_the_last_one_is_followed(
+    tmp_path: Path,
+) -> None:
+    repo = HubRepo("org/model", model_files())
+    hook = Hook("model", "org/model", None, None, "repo.content", "update")
+    with running(tmp_path, repo, every=600.0) as found:
+        wait_for(lambda: found.watch.read().looks == 1)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1.0:
+            assert found.watch.hint(hook)
+            time.sleep(0.01)
+        edit(repo, config__json=b"{}")
+        found.watch.hint(hook)
+        wait_for(lambda: len(found.alerts()) == 1)
+        assert time.monotonic() - begun < 5
+        assert found.watch.read().looks <= 4
+
+
+def test_a_trouble_may_hold_what_is_no_text(tmp_path: Path) -> None:
+    with running(tmp_path, HubRepo("org/model", model_files())) as found:
+        name = found.entries[0].name
+        found.ledger.put_trouble(name, "a\udcff")
+        found.rounds(1)
+        assert found.ledger.trouble(name) is None
+
+
 def test_a_repository_is_told_of_once_by_two_watches(tmp_path: Path) -> None:
     repo = HubRepo("org/model", model_files())
     with (
@@ -312,6 +338,7 @@ def test_many_repositories_are_asked_for_info_refs_and_scans_in_turns() -> None:
     assert asks("refs", now) == Asks(info=True, refs=False)
     assert asks("info", now - 3601).is_of_scans_alone
     assert asks("refs", now - 3601) == Asks(info=True, refs=False)
+    assert asks("info", now + 60).is_of_scans_alone, "the clock was set back"
     assert asks("info", now, Presence.MISSING) == Asks(info=True, refs=False)
 
 
