@@ -8,6 +8,7 @@ first and writes later fails under load instead of waiting.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 import zlib
@@ -172,6 +173,18 @@ class Store:
         rows = self.rows(f"{_AUDIT} WHERE {_same(_KEY)}", _values(key))
         return _audit(rows[0]) if rows else None
 
+    def approved_commit(self, key: AuditKey) -> str | None:
+        """What somebody approved of the revision; None of one that is itself a commit."""
+        if _COMMIT_HASH.fullmatch(key.revision):
+            return None
+        revision = "" if key.revision in _DEFAULT_BRANCH else key.revision
+        found = self.rows(
+            "SELECT commit_hash FROM approvals WHERE endpoint = ? AND repo_type = ? AND repo_id = ? "
+            "AND revision = ? AND origin = 'approved'",
+            (key.endpoint, key.repo_type, key.repo_id, revision),
+        )
+        return found[0][0] if found else None
+
     def history(self, repo_type: str, repo_id: str) -> tuple[StoredAudit, ...]:
         """Every audit of a repository, the oldest first."""
         where = "WHERE repo_type = ? AND repo_id = ? COLLATE NOCASE ORDER BY at, rowid"
@@ -309,6 +322,8 @@ _KEY = (
     "settings",
 )
 _COMMIT = ("endpoint", "repo_type", "repo_id", "commit_hash")
+_COMMIT_HASH = re.compile(r"[0-9a-f]{40}")
+_DEFAULT_BRANCH = ("main", "refs/heads/main")  # as an approval has it: ""
 _VALUE = ("scan", "settled", "verdict", "code", "report", "at")
 _AUDIT = f"SELECT {', '.join((*_KEY, *_VALUE))} FROM audits"  # noqa: S608
 _MERGED = (("audits", 14), ("listings", 6), ("evidence", 2))

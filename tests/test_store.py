@@ -186,3 +186,26 @@ def test_the_store_lies_with_the_users_data_unless_told_otherwise(
     assert default_path().name == "store.sqlite3"
     monkeypatch.setenv("HUBAUDIT_STORE", "/somewhere/else.db")
     assert default_path() == Path("/somewhere/else.db")
+
+
+@pytest.mark.parametrize(
+    ("repo_id", "revision", "origin", "asked", "approved"),
+    [
+        ("org/model", "", "approved", "main", "a" * 40),
+        ("ORG/Model", "", "approved", "refs/heads/main", "a" * 40),
+        ("org/model", "v1", "approved", "v1", "a" * 40),
+        ("org/model", "v1", "approved", "main", None),
+        ("org/model", "c" * 40, "approved", "c" * 40, None),
+        ("org/model", "", "listed", "main", None),
+        ("org/model", "", "first-seen", "main", None),
+        ("org/other", "", "approved", "main", None),
+    ],
+)
+def test_approved_is_what_somebody_approved_of_the_revision(
+    store: Store, repo_id: str, revision: str, origin: str, asked: str, approved: str | None
+) -> None:
+    row = ("https://hub", "model", repo_id, revision, "a" * 40, origin, 1.0, b"")
+    with store.writing() as database:
+        database.execute("INSERT INTO approvals VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    assert store.approved_commit(replace(KEY, revision=asked)) == approved
+    store.close()

@@ -42,7 +42,7 @@ _DIFF_CODES = f"{_EXIT_CODES} 4 if something changed that is more than a README,
 
 _SWEEP_CODES = (
     "Exit codes: the worst of all targets, 1 FAIL, then 2 undecided, 3 INCOMPLETE or not reached, "
-    "4 at another commit than in the sweep before, 0; 130 interrupted."
+    "4 at another commit than was approved, or than in the sweep before, 0; 130 interrupted."
 )
 
 _WATCH_CODES = (

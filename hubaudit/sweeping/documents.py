@@ -66,14 +66,14 @@ def as_junit(store: Store, summary: Summary) -> str:
 
 
 def _suite(result: Result, report: RepoReport) -> ET.Element:
-    """That of an audit, and a failure where the repository stands elsewhere than it stood."""
+    """That of an audit, and a failure where the repository stands elsewhere than it should."""
     suite = ET.fromstring(REPORTS["junit"].one(report, Page()))[0]  # noqa: S314 - our own output
-    if result.was_at is not None:
-        case = ET.SubElement(
-            suite, "testcase", {"classname": suite.get("name", ""), "name": "moved"}
-        )
-        said = f"it stood at {visible(result.was_at)} in the sweep before"
-        ET.SubElement(case, "failure", {"type": "moved", "message": said})
+    if result.is_drift:
+        kind, said = "moved", f"it stood at {visible(result.was_at or '')} in the sweep before"
+        if result.approved is not None:
+            kind, said = "unapproved", f"approved is {visible(result.approved)}"
+        case = ET.SubElement(suite, "testcase", {"classname": suite.get("name", ""), "name": kind})
+        ET.SubElement(case, "failure", {"type": kind, "message": said})
         for key in ("tests", "failures"):
             suite.set(key, str(int(suite.get(key, "0")) + 1))
     return suite

@@ -84,7 +84,8 @@ class Recorder:
         audit = self.store.find_audit(result.key) if result.key is not None else None
         if audit is not None:
             fresh = replace(of_audit(result.target, audit), owner=result.owner)
-            fresh = replace(fresh, judged_by=result.judged_by)
+            # what was approved on the machine that swept it is in that store alone
+            fresh = replace(fresh, judged_by=result.judged_by, approved=result.approved)
             return self._write(
                 replace(fresh, report=self.save(_repo(audit.key), audit.report)), audit, None
             )
@@ -92,12 +93,13 @@ class Recorder:
         return self._write(replace(result, code=code), None, None)
 
     def done(self, target: str, how: How) -> Result | None:
-        """What the sweep has for a target already, if it was decided under the same rules."""
+        """What the sweep has for a target already, if it was decided under the same rules and approvals."""
         found = self.store.find_result(self.sweep, target)
         if found is None:
             return None
         result = result_from(found)
-        return result if result.trouble is None and result.judged_by == how.judged_by else None
+        is_same = result.judged_by == how.judged_by and result.approved == self._approved(result)
+        return result if result.trouble is None and is_same else None
 
     def results(self) -> list[Result]:
         """All of the sweep, by target."""
@@ -145,10 +147,14 @@ class Recorder:
         before = self._before(result.target)
         last = before.last if before is not None else None
         then = self.store.find_audit(last) if last is not None else None
+        result = replace(result, approved=self._approved(result) or result.approved)
         result = compared(result, before, audit, then)
         is_new = audit if listing is not None else None
         self.store.put_result(self.sweep, result.target, result.to_json(), is_new, listing)
         return result
+
+    def _approved(self, result: Result) -> str | None:
+        return self.store.approved_commit(result.key) if result.key is not None else None
 
     def _before(self, target: str) -> Result | None:
         if self.before is None:

@@ -1,4 +1,4 @@
-"""What came of one target, and how it compares with what came of it in the sweep before."""
+"""What came of one target, and how it compares with what was approved and with the sweep before."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNDECIDED, DRIFTED = 2, 4
 _GONE = ("RepositoryMissing", "RevisionMissing")
 _MOVED = "RepositoryRenamed"
 
-Change = Literal["new", "fixed", "unchanged", "gone", "moved", "unreachable"]
+Change = Literal["new", "fixed", "unchanged", "gone", "moved", "unapproved", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Result:
     """`key` is that of its audit, None if there is none. `code` is the exit code for it alone.
 
     `counts` are the findings that nothing tolerates, by severity. `changes` may be several: a target
-    that has moved to another commit may have new findings as well. `known` is the key of the last audit
-    before, of a target that could not be decided.
+    that has moved to another commit may have new findings as well. `approved` is the commit that somebody
+    approved. `known` is the key of the last audit before, of a target that could not be decided.
     """
 
     target: str
@@ -57,6 +57,7 @@ class Result:
     trouble: Trouble | None = None
     changes: tuple[Change, ...] = ()
     was_at: str | None = None
+    approved: str | None = None
     findings: Findings = Findings()
     judged_by: str = ""
     owner: str | None = None
@@ -66,6 +67,11 @@ class Result:
     def last(self) -> AuditKey | None:
         """The audit that the sweep after this one compares with."""
         return self.key or self.known
+
+    @property
+    def is_drift(self) -> bool:
+        """Whether it stands elsewhere than was approved; if nothing was, than in the sweep before."""
+        return "unapproved" in self.changes or (self.approved is None and self.was_at is not None)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
@@ -106,26 +112,31 @@ def of_audit(target: str, audit: StoredAudit) -> Result:
 def compared(
     result: Result, before: Result | None, now: StoredAudit | None, then: StoredAudit | None
 ) -> Result:
-    """The result with what changed. `before` is that of the sweep before, `now` and `then` their audits."""
+    """The result with what changed. `before` is that of the sweep before, `now` and `then` their audits.
+
+    It says already what was approved.
+    """
     last = before.last if before is not None else None
     if result.trouble is not None:
         return replace(result, changes=_of_trouble(result.trouble, last), known=last)
     moved = last is not None and _has_moved(result, last)
     findings = _findings(now, then)
     changes: list[Change] = []
+    if result.key is not None and result.approved not in (None, result.key.commit_hash):
+        changes.append("unapproved")
     if moved:
         changes.append("moved")
     if last is None or findings.new:
         changes.append("new")
     if findings.fixed:
         changes.append("fixed")
-    return replace(
+    result = replace(
         result,
         changes=tuple(changes) or ("unchanged",),
         was_at=last.commit_hash if moved and last is not None else None,
         findings=findings,
-        code=DRIFTED if moved and result.code == 0 else result.code,
     )
+    return replace(result, code=DRIFTED) if result.is_drift and result.code == 0 else result
 
 
 def dropped(before: Result) -> Result:

@@ -19,7 +19,15 @@ from hubaudit.verdict import worst_exit_code
 SCHEMA = "hubaudit.sweep/1"
 INCOMPLETE, UNDECIDED = 3, 2
 _VERDICTS = ("fail", "undecided", "incomplete", "review", "pass", "gone")
-_CHANGES: tuple[Change, ...] = ("new", "fixed", "unchanged", "moved", "gone", "unreachable")
+_CHANGES: tuple[Change, ...] = (
+    "new",
+    "fixed",
+    "unchanged",
+    "moved",
+    "unapproved",
+    "gone",
+    "unreachable",
+)
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 
@@ -99,8 +107,11 @@ def figures(summary: Summary) -> list[str]:
     if summary.is_first:
         lines.append("This is the first sweep of this list: there is nothing to compare it with.")
     else:
-        told = ", ".join(f"{changes[word]} {word}" for word in _CHANGES if changes[word])
+        since = (word for word in _CHANGES if changes[word] and word != "unapproved")
+        told = ", ".join(f"{changes[word]} {word}" for word in since)
         lines.append(f"Since the sweep before: {told or 'nothing'}. Findings: {findings}.")
+    if changes["unapproved"]:
+        lines.append(f"At another commit than was approved: {changes['unapproved']} unapproved.")
     if summary.left:
         lines.append(f"{count(summary.left, 'target')} not reached: go on with --resume.")
     return lines
@@ -131,7 +142,10 @@ def what_of(result: Result) -> str:
     found = ", ".join(
         f"{result.counts[name]} {name}" for name in _SEVERITIES if result.counts.get(name)
     )
-    return f"{result.summary} ({found})" if found else result.summary
+    said = f"{result.summary} ({found})" if found else result.summary
+    if "unapproved" in result.changes and result.approved is not None:
+        return f"{said} Approved is {result.approved[:12]}."
+    return said
 
 
 def _row(result: Result) -> tuple[str, ...]:
@@ -183,6 +197,7 @@ def _target(result: Result) -> dict[str, Any]:
         "exit_code": result.code,
         "repo": repo,
         "was_at": result.was_at,
+        "approved": result.approved,
         "changes": list(result.changes),
         "findings": {
             "new": result.findings.new,

@@ -154,16 +154,18 @@ def _perform(hub: HubClient, target: Target, how: How, desk: Desk, listener: Lis
         return Unchanged(repo, scan)
     known = desk.listing(key, scan)
     listing = hub.list_files(repo) if known is None else listing_from(known, repo)
-    report = audit_listing(
-        hub,
-        listing,
-        policy=how.policy,
-        listener=listener,
-        fetch=how.fetch,
-        load=how.load,
-        depth=how.depth,
-        memory=desk.memory(repo),
-    )
+    memory = desk.memory(repo)
+    with memory.turn(listing.files):
+        report = audit_listing(
+            hub,
+            listing,
+            policy=how.policy,
+            listener=listener,
+            fetch=how.fetch,
+            load=how.load,
+            depth=how.depth,
+            memory=memory,
+        )
     return Fresh(
         repo=repo,
         scan=scan,
