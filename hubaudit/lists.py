@@ -25,6 +25,7 @@ from hubaudit.policyfile import policy_from
 
 # Columns of a CSV that may name the target, if the user does not say which one.
 _USUAL_COLUMNS = ("id", "repo_id", "model", "model_id", "target")
+STDIN = "stdin"  # the source of a list that is no file
 _TABLES = ("model", "dataset", "space")
 _OWN_KEYS = ("id", "revision", "type", "owner", "policy")
 _WHY = 400  # characters of a mistake: it repeats the line, which may be a file of another kind

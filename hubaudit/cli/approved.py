@@ -10,7 +10,7 @@ from pathlib import Path
 from hubaudit.errors import ConfigError
 from hubaudit.hub.client import HubClient
 from hubaudit.hub.named import collected, owned
-from hubaudit.lists import ApprovedList, of_targets, parse_csv, parse_text, parse_toml
+from hubaudit.lists import STDIN, ApprovedList, of_targets, parse_csv, parse_text, parse_toml
 from hubaudit.model import Target
 from hubaudit.pins import State
 from hubaudit.pins.files import search
@@ -43,7 +43,7 @@ def _read(spec: str, column: str | None, hub: HubClient, today: date) -> Approve
         case "from" if rest:
             return _from_source(Path(rest), spec)
     data = _bytes(spec)
-    source = "stdin" if spec == _STDIN else spec
+    source = STDIN if spec == _STDIN else spec
     suffix = Path(spec).suffix.lower()
     if suffix == ".toml":
         return parse_toml(data, source, today)

@@ -124,7 +124,7 @@ def sweep(
 def _run(order: Order, settled: Settled) -> int:
     from hubaudit.cli.approved import read_lists
     from hubaudit.cli.sinks import check_writable
-    from hubaudit.cli.sweepwrite import saver, write_summary
+    from hubaudit.cli.sweepwrite import origins_of, saver, write_summary
     from hubaudit.hub.budget import Budget
     from hubaudit.hub.client import HubClient
     from hubaudit.store import Store, default_path
@@ -156,7 +156,8 @@ def _run(order: Order, settled: Settled) -> int:
         if not swept.left:
             store.end_sweep(row)
         summary = Summary(order.lists, swept.results, swept.left, found.problems, before is None)
-        write_summary(summary, store, order.form, order.outputs, verbose=order.verbose)
+        origins = origins_of(found.entries)
+        write_summary(summary, store, order.form, order.outputs, origins, verbose=order.verbose)
         return summary.code
 
 

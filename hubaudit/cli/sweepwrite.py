@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import cast, get_args
 
 from hubaudit.cli import console
 from hubaudit.cli.save import kept_at, write_file
 from hubaudit.cli.sweepoptions import SummaryName
-from hubaudit.model import RepoRef
-from hubaudit.report import REPORTS, Page
+from hubaudit.lists import STDIN, Entry, name_of
+from hubaudit.model import RepoRef, RepoReport
+from hubaudit.report import REPORTS, Format, Origin, Page, format_of
+from hubaudit.report.words import count
 from hubaudit.store import Store
 from hubaudit.sweeping import documents, summary
 from hubaudit.sweeping.record import Save
 from hubaudit.sweeping.summary import Summary
 
 _ROWS = 200  # of a table on a terminal; more than that nobody reads
-_SUFFIXES: dict[str, SummaryName] = {
-    ".json": "json",
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".xml": "junit",
-    ".html": "html",
-    ".htm": "html",
-    ".txt": "text",
-}
+_NAMED = 5  # targets in a warning
+_NOWHERE: Mapping[str, Origin] = {}
 
 
 def saver(folder: Path | None) -> Save:
@@ -45,15 +41,36 @@ def saver(folder: Path | None) -> Save:
     return save
 
 
+def origins_of(entries: Iterable[Entry]) -> dict[str, Origin]:
+    """Where a list names a target, by the target's name. What comes from elsewhere has no line to show."""
+    return {
+        name_of(entry.target): Origin(Path(entry.source).as_posix(), entry.line)
+        for entry in entries
+        if entry.line is not None and entry.source != STDIN
+    }
+
+
 def write_summary(
-    found: Summary, store: Store, form: SummaryName, outputs: Sequence[Path], *, verbose: bool
+    found: Summary,
+    store: Store,
+    form: SummaryName,
+    outputs: Sequence[Path],
+    origins: Mapping[str, Origin] = _NOWHERE,
+    *,
+    verbose: bool,
 ) -> None:
-    """To stdout, or to each of the files in the format of its suffix, or in `form`."""
+    """To stdout, or to each of the files in the format of its suffix, or in `form`.
+
+    A format that has no summary gets the reports. `origins`: as `origins_of` has them.
+    """
     for output in outputs:
-        suffix = _SUFFIXES.get(output.suffix.lower(), form)
+        suffix = "text" if output.suffix.lower() == ".txt" else format_of(output.name) or form
+        if suffix not in get_args(SummaryName):
+            _write_reports(found, store, REPORTS[suffix], output, origins)
+            continue
         if suffix == "html":
             _write_pages(found, store, output)
-        write_file(output, _text(found, store, suffix, output, verbose=verbose))
+        write_file(output, _text(found, store, cast(SummaryName, suffix), output, verbose=verbose))
     if not outputs:
         console.write(_text(found, store, form, None, verbose=verbose))
 
@@ -83,6 +100,28 @@ def _write_pages(found: Summary, store: Store, output: Path) -> None:
         if result.key is not None and report is not None:
             path = _pages(output) / documents.page_path(result.key)
             write_file(path, REPORTS["html"].one(report, Page()))
+
+
+def _write_reports(
+    found: Summary, store: Store, form: Format, output: Path, origins: Mapping[str, Origin]
+) -> None:
+    """All reports in one document. Of a target that has none nothing is in it, which is said."""
+    reports: list[RepoReport] = []
+    places: dict[tuple[str, str], Origin] = {}
+    for result, report in documents.reports_of(store, found):
+        if report is not None:
+            reports.append(report)
+            if result.target in origins:
+                repo = report.repo.repo_type, report.repo.repo_id
+                places.setdefault(repo, origins[result.target])
+    write_file(output, form.many(reports, Page(origins=places)))
+    lacking = sorted(one.target for one in found.results if one.trouble is not None)
+    if lacking:
+        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+        named = ", ".join(lacking[:_NAMED]) + more
+        console.warn(f"{output} has reports only, so nothing of what was undecided: {named}")
+    if found.left:
+        console.warn(f"{output} has nothing of {count(found.left, 'target')} not reached")
 
 
 def _is_there(path: Path, text: str) -> bool:
