@@ -12,13 +12,13 @@ import json
 import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import resources
 from importlib.util import find_spec
-from threading import Lock
+from threading import Condition, Lock
 from typing import Any, Protocol, TypeVar, cast
 
 from hubaudit.formats.contents import (
@@ -67,9 +67,16 @@ class Memory(Protocol):
         """What `answer` gives, or gave for the same content. What it raises goes through."""
         ...
 
+    def turn(self, files: Sequence[RepoFile], /) -> AbstractContextManager[None]:
+        """To audit `files` in: entered when no other audit reads a content of theirs for the first time."""
+        ...
+
 
 class Forgetful:
     """The memory that keeps nothing."""
+
+    def turn(self, _files: Sequence[RepoFile]) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def recall(self, _question: str, _about: Sequence[RepoFile], answer: Callable[[], _T]) -> _T:
         return answer()
@@ -80,13 +87,37 @@ NO_MEMORY: Memory = Forgetful()
 
 @dataclass(slots=True)
 class Turns:
-    """Who is answering which question: of several threads that ask the same, one reads."""
+    """Whose turn it is, of the threads of a sweep: with a content, and with a question about some."""
 
     _locks: dict[str, tuple[Lock, list[int]]] = field(default_factory=dict)
     _guard: Lock = field(default_factory=Lock)
+    _reading: set[int] = field(default_factory=set)
+    _read: set[int] = field(default_factory=set)
+    _ended: Condition = field(default_factory=Condition)
+
+    @contextmanager
+    def with_contents(self, names: set[int]) -> Iterator[None]:
+        """One audit after the other, as long as they have contents in common that none was through with.
+
+        All contents are taken at once, and none is held while others are waited for: so nobody waits in a
+        circle. What an audit was through with is never waited for again, though it failed: then it takes
+        turns by the question only. Otherwise a file that many have would keep them all in a row.
+        """
+        with self._ended:
+            self._ended.wait_for(lambda: self._reading.isdisjoint(names))
+            own = names - self._read
+            self._reading |= own
+        try:
+            yield
+        finally:
+            with self._ended:
+                self._reading -= own
+                self._read |= own
+                self._ended.notify_all()
 
     @contextmanager
     def of(self, key: str) -> Iterator[None]:
+        """One thread after the other with the question `key`."""
         with self._guard:
             lock, waiting = self._locks.setdefault(key, (Lock(), []))
             waiting.append(1)
@@ -130,6 +161,10 @@ class Remembering:
                 with suppress(Unfit):  # too large: then it is read again
                     self.shelf.put_evidence(key, frozen(found))
             return found
+
+    def turn(self, files: Sequence[RepoFile]) -> AbstractContextManager[None]:
+        # hashes, for a sweep of a hundred thousand repositories keeps them all: if two are one, one waits
+        return self.turns.with_contents({hash(one.sha256) for one in files if one.sha256})
 
     def _name(self, file: RepoFile) -> str | None:
         if file.sha256 is not None:

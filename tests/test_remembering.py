@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from random import Random
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -20,10 +24,10 @@ from hubaudit.demo.checkpoints import floats, safetensors, state_dict, torch_zip
 from hubaudit.demo.faults import Status
 from hubaudit.demo.hub import HubRepo, StandInHub
 from hubaudit.hub.client import HubClient
-from hubaudit.model import LoadRole, RepoFile, RepoReport, Severity, Target
+from hubaudit.model import LoadRole, RepoFile, RepoRef, RepoReport, Severity, Target
 from hubaudit.pvm.state import DEFAULT_LIMITS
 from hubaudit.pvm.values import Call, Global, Mapping, PersistentId, SetOf, Unknown
-from hubaudit.remembering import Reading, Remembering, Unfit, frozen, thawed
+from hubaudit.remembering import NO_MEMORY, Reading, Remembering, Turns, Unfit, frozen, thawed
 from hubaudit.rules.uses import judge
 from hubaudit.selection import reader_for
 from hubaudit.source.local import LocalSource
@@ -237,3 +241,98 @@ def test_a_damaged_shelf_is_read_anew(hub: StandInHub, apart: Callable[[], Path]
     shelf.update(dict.fromkeys(shelf, b"broken"))
     assert audit(hub, apart(), "org/model", shelf) == first
     assert shelf == whole
+
+
+# --- turns ---
+
+LARGE, OTHER = (RepoFile("model.bin", 9, digest * 40, digest * 64) for digest in "ab")
+SMALL = RepoFile("config.json", 2, "c" * 40)
+
+
+def forks(turns: Turns) -> list[Remembering]:
+    shelf = Shelf()
+    names = ("org/model", "one/model", "two/model", "three/model")
+    return [
+        Remembering(shelf, RepoRef(name, "model", "main", "0" * 40, "http://hub"), turns)
+        for name in names
+    ]
+
+
+def test_a_fork_waits_until_the_audit_that_reads_its_content_is_through() -> None:
+    first, second, *_ = forks(Turns())
+    entered = Event()
+
+    def audit_again() -> None:
+        with second.turn([OTHER, LARGE]):
+            entered.set()
+
+    with ThreadPoolExecutor() as threads:
+        with first.turn([LARGE, SMALL]):
+            waiting = threads.submit(audit_again)
+            assert not entered.wait(0.1)
+        waiting.result(10)
+    assert entered.is_set()
+
+
+def test_one_fork_answers_all_questions_about_a_content() -> None:
+    asked: list[tuple[str, str]] = []
+    start = Barrier(4)
+
+    def ask(memory: Remembering, question: str, about: list[RepoFile]) -> None:
+        def answer() -> str:
+            Event().wait(0.01)  # so that the others come by
+            asked.append((memory.repo.repo_id, question))
+            return question
+
+        assert memory.recall(question, about, answer) == question
+
+    def ask_all(memory: Remembering, first: int) -> None:
+        questions = [("format", [LARGE]), ("whole", [OTHER]), ("both", [OTHER, LARGE])]
+        start.wait(10)
+        with memory.turn([LARGE, OTHER]):
+            for question, about in questions[first:] + questions[:first]:
+                ask(memory, question, about)
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(ask_all, forks(Turns()), range(4), timeout=20))
+    assert sorted(question for _, question in asked) == ["both", "format", "whole"]
+    assert len({repo for repo, _ in asked}) == 1
+
+
+def test_nobody_waits_for_what_is_not_his_or_was_read_or_is_no_content() -> None:
+    first, second, third, fourth = forks(Turns())
+    with first.turn([LARGE]):
+        pass
+    with ExitStack() as together:
+        together.enter_context(first.turn([LARGE, SMALL]))
+        together.enter_context(second.turn([OTHER, LARGE]))
+        together.enter_context(third.turn([LARGE, SMALL]))
+        together.enter_context(fourth.turn([]))
+        together.enter_context(NO_MEMORY.turn([OTHER]))
+
+
+def test_an_audit_that_fails_gives_its_turn_back() -> None:
+    first, second, *_ = forks(Turns())
+    with pytest.raises(OSError, match="cut off"), first.turn([LARGE]):
+        raise OSError("cut off")
+    with second.turn([LARGE]):
+        pass
+
+
+def test_audits_whose_contents_overlap_in_any_order_all_end() -> None:
+    turns, random = Turns(), Random(5)
+    inside: set[int] = set()
+
+    def work(names: list[int]) -> None:
+        with turns.with_contents(set(names)):
+            new = set(names) - through
+            assert inside.isdisjoint(new)
+            inside.update(new)
+            Event().wait(0.001)
+            inside.difference_update(new)
+            through.update(new)
+
+    through: set[int] = set()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, [random.sample(range(150), 4) for _ in range(200)], timeout=30))
+    assert inside == set()
