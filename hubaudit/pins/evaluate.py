@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice, product
 from typing import TypeVar
 
+from hubaudit.pins.calls import called
 from hubaudit.pins.imports import Modules
 from hubaudit.pins.scopes import (
     Binding,
@@ -31,14 +32,11 @@ from hubaudit.pins.values import (
     element,
     elements,
     entry,
-    formatted,
     interpolated,
     joined,
+    known_texts,
     merged,
     overlaid,
-    pairs_of,
-    with_between,
-    zipped,
 )
 
 Change = tuple[str, list[Binding], bool]
@@ -47,11 +45,6 @@ T = TypeVar("T")
 
 _WORLDS = 256  # choices of elements in nested loops: two lists of 16
 _DEPTH = 60  # expressions followed into one another; what people write takes fewer than ten
-_LOCAL_CALLS = ("os.path.", "pathlib.", "Path", "tempfile.", "os.getcwd", "importlib.resources.")
-_DEFAULTS = frozenset(
-    {"field", "Field", "Option", "Argument", "ib"}
-)  # of dataclasses, pydantic, typer
-_SAME = frozenset("strip lower casefold resolve absolute expanduser as_posix copy".split())
 
 
 class Evaluator:
@@ -182,7 +175,7 @@ class Evaluator:
             case ast.Subscript(base, index):
                 return self._subscript(base, index, where)
             case ast.Call():
-                return self._call(node, where)
+                return called(node, where, self)
         return UNKNOWN
 
     def _part(self, part: ast.expr, where: Where) -> Alternatives:
@@ -224,14 +217,11 @@ class Evaluator:
         pairs: list[tuple[str | None, ast.expr]] = []
         is_open = False
         for key, value in zip(keys, values, strict=True):
-            names = [None] if key is None else self._texts(self.value(key, where))
+            names = [None] if key is None else known_texts(self.value(key, where))
             is_open = is_open or not names
             pairs += [(name, value) for name in names]
         table = self.table(pairs, where)
         return replace(table, is_open=table.is_open or is_open)
-
-    def _texts(self, values: Alternatives) -> list[str]:
-        return [str(value.value) for value in values if isinstance(value, Constant)]
 
     def _name(self, name: str, where: Where) -> Alternatives:
         if name == "__file__":
@@ -369,100 +359,6 @@ class Evaluator:
                 known = [Constant(one[lower:upper]) for one in texts if isinstance(one, str)]
                 return merged(known, UNKNOWN if len(known) < len(values) else ())
         return UNKNOWN
-
-    def _call(self, node: ast.Call, where: Where) -> Alternatives:
-        origin = self.origin(node.func, where)
-        if origin.removeprefix("?.").startswith(_LOCAL_CALLS):
-            return (Mark.LOCAL,)
-        if origin in ("os.getenv", "os.environ.get"):
-            default = self.value(node.args[1], where) if len(node.args) > 1 else NONE
-            return merged(default, UNKNOWN)
-        if origin == "hubaudit.require":
-            return (Mark.PIN,)
-        if origin.rpartition(".")[2] == "HfFileSystem" or self._is_fsspec(origin, node, where):
-            return (Mark.FILE_SYSTEM,)
-        if origin.rpartition(".")[2] in _DEFAULTS:
-            given = [one.value for one in node.keywords if one.arg == "default"] or node.args[:1]
-            return self.value(given[0], where) if given else UNKNOWN
-        if isinstance(node.func, ast.Name):
-            return self._built_in(node, origin, where)
-        if isinstance(node.func, ast.Attribute):
-            return self._method(node, node.func, where)
-        return UNKNOWN
-
-    def _is_fsspec(self, origin: str, node: ast.Call, where: Where) -> bool:
-        first = node.args[0] if node.args else None
-        if origin != "fsspec.filesystem" or first is None:
-            return False
-        return self.value(first, where) == (Constant("hf"),)
-
-    def _built_in(self, node: ast.Call, origin: str, where: Where) -> Alternatives:
-        keywords = [(one.arg, one.value) for one in node.keywords]
-        match origin, node.args:
-            case ("?.str", [argument]) | ("?.list" | "?.tuple" | "?.sorted" | "?.set", [argument]):
-                return self.value(argument, where)
-            case ("typing.cast", [_, argument]):
-                return self.value(argument, where)
-            case ("?.dict", arguments):
-                before: list[tuple[str | None, ast.expr]] = [(None, one) for one in arguments]
-                return (self.table([*before, *keywords], where),)
-            case ("types.SimpleNamespace" | "argparse.Namespace", []):
-                return (self.table(keywords, where),)
-            case ("?.enumerate", [argument, *_]):
-                return (Items(((Items((UNKNOWN, elements(self.value(argument, where)))),),)),)
-            case ("?.zip", arguments):
-                return (zipped([self.value(one, where) for one in arguments]),)
-        if origin.startswith("<class>"):
-            return self._made(node, where)
-        return UNKNOWN
-
-    def _made(self, node: ast.Call, where: Where) -> Alternatives:
-        """The attributes of an object of a class of this module."""
-        given = self.table([(one.arg, one.value) for one in node.keywords], where)
-        if node.args:
-            return (Table(given.entries, is_open=True),)
-        made = overlaid(self.value(node.func, where))
-        return (Table((*made.entries, *given.entries), is_open=True),)
-
-    def _method(self, node: ast.Call, method: ast.Attribute, where: Where) -> Alternatives:
-        name = method.attr
-        if name in ("parse_args", "parse_known_args"):
-            spaces: Alternatives = (Mark.ARGUMENTS,)
-            return spaces if name == "parse_args" else (Items((spaces, UNKNOWN)),)
-        values = self.value(method.value, where)
-        if Mark.LOCAL in values:
-            return (Mark.LOCAL,)
-        if name in _SAME:
-            return values
-        arguments = [self.value(one, where) for one in node.args]
-        match name, arguments:
-            case ("format", _):
-                named = self.table([(one.arg, one.value) for one in node.keywords], where)
-                texts = self._texts(values)
-                return merged(*(formatted(text, arguments, named) for text in texts)) or UNKNOWN
-            case ("join", [parts]) if len(parts) == 1 and isinstance(parts[0], Items):
-                return with_between(values, parts[0].items)
-            case ("get", [key, *default]) if len(key) == 1 and isinstance(key[0], Constant):
-                found = self._get(values, str(key[0].value))
-                return found or (default[0] if default else NONE)
-            case ("items", []):
-                return merged(*(pairs_of(one) for one in values))
-            case ("values", []):
-                return (Items((any_entry(values),)),)
-            case ("keys", []):
-                return (Items((elements(values),)),)
-        return UNKNOWN
-
-    def _get(self, values: Alternatives, key: str) -> Alternatives:
-        """Nothing only if every table is known to lack the key."""
-        found: list[Alternatives] = []
-        for value in values:
-            known = value.get(key) if isinstance(value, Table) else None
-            if known is not None:
-                found.append(known)
-            elif not isinstance(value, Table) or value.is_open:
-                found.append(UNKNOWN)
-        return merged(*found)
 
     def _origin_of_name(self, name: str, where: Where) -> str:
         bindings = lookup(name, where)

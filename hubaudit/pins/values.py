@@ -74,6 +74,10 @@ def texts_of(value: Value) -> str:
             return HOLE
 
 
+def known_texts(values: Alternatives) -> list[str]:
+    return [str(value.value) for value in values if isinstance(value, Constant)]
+
+
 def joined(parts: Iterable[Alternatives]) -> Alternatives:
     """The texts that come of putting the parts behind each other. One that begins with a path is one."""
     parts = list(parts)
