@@ -13,13 +13,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from hubaudit.errors import ReportUnusable
-from hubaudit.report import REPORTS, Page
-from hubaudit.report.escape import encodable, visible
+from hubaudit.report import REPORTS, Page, templates
+from hubaudit.report.escape import encodable
 from hubaudit.report.stored import read_reports
 from hubaudit.watch.alert import Name
 from hubaudit.watch.ledger import Ledger, Origin
@@ -40,6 +39,7 @@ from hubaudit.watch.receive import Gate
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_HERE = "hubaudit.watch"
 _ROWS = 100  # of a page: 200 kB, which a telephone shows at once
 _LATEST = 10  # steps on the front page
 _STEPS = 25  # of one page of a timeline
@@ -235,28 +235,9 @@ _ORIGINS = {
 @cache
 def _style() -> str:
     """That of the HTML report, and what only these pages have."""
-    report = resources.files("hubaudit.report.html").joinpath("templates", "style.css")
-    return report.read_text(encoding="utf-8") + _part("style.css")
-
-
-def _part(name: str) -> str:
-    return resources.files("hubaudit.watch").joinpath("templates", name).read_text(encoding="utf-8")
+    return templates.part("hubaudit.report.html", "style.css") + templates.part(_HERE, "style.css")
 
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    return Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _shown(value: object) -> object:
-    """What a template puts out: text made visible. What is HTML stays, and only templates make that."""
-    return value if hasattr(value, "__html__") else visible(str(value))
+    return templates.environment(_HERE)

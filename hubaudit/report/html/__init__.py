@@ -11,11 +11,10 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from hubaudit.model import RepoReport
-from hubaudit.report.escape import visible
+from hubaudit.report import templates
 from hubaudit.report.html.rows import Limits
 from hubaudit.report.html.view import VERDICTS, view_of
 from hubaudit.report.page import Page
@@ -46,7 +45,7 @@ def render_many(reports: Sequence[RepoReport], _page: Page | None = None) -> str
 def _document(
     title: str, reports: Sequence[RepoReport], limits: Limits, layout: str = "single"
 ) -> str:
-    style, script = _part("style.css"), _part("script.js")
+    style, script = (templates.part(__name__, name) for name in ("style.css", "script.js"))
     return (
         _environment()
         .get_template("document.html.j2")
@@ -88,30 +87,8 @@ def _tally(reports: Sequence[RepoReport]) -> str:
     return f"{', '.join(parts) or 'nothing'} of {count(len(reports), 'target')}"
 
 
-def _part(name: str) -> str:
-    return resources.files(__name__).joinpath("templates", name).read_text(encoding="utf-8")
-
-
 @cache
 def _environment() -> Environment:
-    # Here, because nothing but a page of HTML needs it and it takes a tenth of a second
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-    )
+    environment = templates.environment(__name__)
     environment.globals.update(count=count, size=size)
     return environment
-
-
-def _shown(value: object) -> object:
-    """What a template puts out: text made visible. What is HTML stays, and only templates make that."""
-    if hasattr(value, "__html__"):
-        return value
-    return visible(str(value))
