@@ -83,8 +83,8 @@ class _Look:
         self._approval: Approval | None = None  # what this look compares with
 
     def run(self, *, is_added: bool) -> Looked:
-        self._take_over_listed()
         self._approval = self._ledger.approval(self._name)
+        self._take_over_listed()
         seen = self._ledger.seen(self._name)
         if seen is not None and self._asks.is_of_scans_alone:
             try:
@@ -103,13 +103,14 @@ class _Look:
 
     def _take_over_listed(self) -> None:
         """The commit that the list names is approved, whatever was approved before."""
-        listed, approval = self._watched.listed, self._ledger.approval(self._name)
+        listed, approval = self._watched.listed, self._approval
         if listed is None or (approval is not None and approval.commit == listed):
             return
         state = self._ledger.state(self._name)
         if state is None or state.commit != listed:
             state = self._listed(listed, self._ledger.approved(self._name) or state)
         approve(self._ledger, self._name, state, Origin.LISTED)
+        self._approval = self._ledger.approval(self._name)
 
     def _listed(self, commit: str, known: State | None) -> State:
         """The state at a commit. What no commit tells is as it was, or else as the first look finds it."""
@@ -260,7 +261,7 @@ class _Look:
         )
         alerts = []
         if said:
-            approval = self._ledger.approval(self._name)
+            approval = self._approval
             alerts.append(
                 changed(
                     self._name,

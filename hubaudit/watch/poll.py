@@ -19,6 +19,7 @@ from hubaudit.watch.glance import Asks
 from hubaudit.watch.kinds import Kind
 from hubaudit.watch.ledger import Seen
 from hubaudit.watch.look import Looked, Looker, Watched
+from hubaudit.watch.overview import folded
 from hubaudit.watch.pulse import SinkCounters, Vitals
 from hubaudit.watch.receive import Hook
 from hubaudit.watch.state import Presence
@@ -171,10 +172,9 @@ class Watch:
 
     def _enrol(self, roster: Roster) -> None:
         places: dict[tuple[str, str], list[Name]] = {}
+        object_ids = {folded(seen.name): seen.object_id for seen in self._ledger.all_seen()}
         for one in roster.watched:
-            seen = self._ledger.seen(one.name)
-            object_id = seen.object_id if seen is not None else None
-            for word in (one.name.repo_id, object_id):
+            for word in (one.name.repo_id, object_ids.get(folded(one.name))):
                 if word is not None:
                     places.setdefault((one.name.repo_type, word.lower()), []).append(one.name)
         with self._lock:
