@@ -9,12 +9,18 @@ from hubaudit.config import Policy
 from hubaudit.formats.contents import Format
 from hubaudit.model import FileReport, Finding, LoadRole, Severity, Unread, Verdict
 
-FAILED = 1
+# The contract's codes but for 0: a finding that fails, an error, something unread, drift.
+FAILED, UNDECIDED, INCOMPLETE, DRIFTED = 1, 2, 3, 4
 # The end of a summary, so that every format of the report says it.
 IF_LOADED = " If loaded already: hubaudit explain incident"
-_EXIT_CODES = {Verdict.PASS: 0, Verdict.REVIEW: 0, Verdict.FAIL: FAILED, Verdict.INCOMPLETE: 3}
-# With many targets the worst one decides (errors and usage are 2, drift 4).
-_WORST_FIRST = (1, 2, 3, 4)
+_EXIT_CODES = {
+    Verdict.PASS: 0,
+    Verdict.REVIEW: 0,
+    Verdict.FAIL: FAILED,
+    Verdict.INCOMPLETE: INCOMPLETE,
+}
+# With many targets the worst one decides.
+_WORST_FIRST = (FAILED, UNDECIDED, INCOMPLETE, DRIFTED)
 
 
 def decide(findings: Iterable[Finding], unread: Sequence[Unread], policy: Policy) -> Verdict:

@@ -14,8 +14,6 @@ from hubaudit.cli.errors import Job
 from hubaudit.cli.reading import Reading
 from hubaudit.errors import UsageError
 
-DRIFT = 4
-
 FormatName = Literal["text", "json", "jsonl", "markdown", "html", "sarif", "junit", "github"]
 
 _Target = Annotated[
@@ -87,7 +85,7 @@ def diff(
         from hubaudit.cli.sinks import check_writable
         from hubaudit.hub.client import HubClient
         from hubaudit.hub.targets import parse_target
-        from hubaudit.verdict import exit_code, worst_exit_code
+        from hubaudit.verdict import DRIFTED, exit_code, worst_exit_code
         from hubaudit.watch.changes import is_drift
         from hubaudit.watch.revisions import between
 
@@ -117,7 +115,7 @@ def diff(
             )
         _write(found, form, output)
         code = exit_code(found.report.verdict, strict=policy.strict)
-        return worst_exit_code([code, DRIFT if any(map(is_drift, found.changes)) else 0])
+        return worst_exit_code([code, DRIFTED if any(map(is_drift, found.changes)) else 0])
 
     return job
 

@@ -193,7 +193,7 @@ def _run(order: Order, settled: Settled) -> int:
 
 def _once(order: Order, watching: Watch, ledger: Ledger, deliverer: Deliverer) -> int:
     from hubaudit.cli.save import write_file
-    from hubaudit.verdict import worst_exit_code
+    from hubaudit.verdict import UNDECIDED, worst_exit_code
     from hubaudit.watch import outcome
 
     roster = watching.once()
@@ -208,7 +208,7 @@ def _once(order: Order, watching: Watch, ledger: Ledger, deliverer: Deliverer) -
         raise KeyboardInterrupt
     if left:
         console.warn(f"{left} alerts are not delivered: the next run sends them")
-    return worst_exit_code([outcome.code_of(rows), 2 if left else 0])
+    return worst_exit_code([outcome.code_of(rows), UNDECIDED if left else 0])
 
 
 def _how(order: Order, settled: Settled) -> Callable[[date], How]:

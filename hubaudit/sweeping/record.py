@@ -11,7 +11,6 @@ from hubaudit.model import RepoRef, RepoType
 from hubaudit.remembering import Memory, Remembering, Turns
 from hubaudit.store import AuditKey, Store, StoredAudit, SweepRow
 from hubaudit.sweeping.results import (
-    UNDECIDED,
     Result,
     Trouble,
     compared,
@@ -20,6 +19,7 @@ from hubaudit.sweeping.results import (
     result_from,
 )
 from hubaudit.sweeping.work import Answer, Failed, Fresh, How, Unchanged
+from hubaudit.verdict import UNDECIDED
 
 # Writes a report where it belongs; its path as it is told, None if its names make no path.
 Save = Callable[[RepoRef, str], str | None]

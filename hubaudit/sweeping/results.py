@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from hubaudit.errors import StoreUnusable
 from hubaudit.store import AuditKey, StoredAudit
+from hubaudit.verdict import DRIFTED
 
-UNDECIDED, DRIFTED = 2, 4
 _GONE = ("RepositoryMissing", "RevisionMissing")
 _MOVED = "RepositoryRenamed"
 

@@ -14,10 +14,9 @@ from hubaudit.report.json import printable
 from hubaudit.report.markdown import code
 from hubaudit.report.words import count
 from hubaudit.sweeping.results import Change, Result
-from hubaudit.verdict import worst_exit_code
+from hubaudit.verdict import INCOMPLETE, UNDECIDED, worst_exit_code
 
 SCHEMA = "hubaudit.sweep/1"
-INCOMPLETE, UNDECIDED = 3, 2
 _VERDICTS = ("fail", "undecided", "incomplete", "review", "pass", "gone")
 _CHANGES: tuple[Change, ...] = (
     "new",

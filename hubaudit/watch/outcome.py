@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hubaudit.model import Verdict
 from hubaudit.report.escape import clipped
 from hubaudit.report.markdown import code
-from hubaudit.verdict import exit_code, worst_exit_code
+from hubaudit.verdict import DRIFTED, INCOMPLETE, UNDECIDED, exit_code, worst_exit_code
 from hubaudit.watch.alert import Alert
 from hubaudit.watch.ledger import Ledger
 from hubaudit.watch.look import Watched
@@ -18,9 +18,8 @@ from hubaudit.watch.state import Presence
 
 SCHEMA = "hubaudit.standing/1"
 
-_DRIFT, _ERROR, _INCOMPLETE = 4, 2, 3
 # What a line of text begins with; a verdict speaks for itself.
-_WORDS = {_DRIFT: "DRIFT", _ERROR: "ERROR"}
+_WORDS = {DRIFTED: "DRIFT", UNDECIDED: "ERROR"}
 _SHORT = 12  # characters of a commit hash
 _SENTENCE = 200  # characters
 
@@ -41,11 +40,11 @@ class Row:
     def code(self) -> int:
         """As `hubaudit` has them: the worst of the verdict, drift, and that nobody could look."""
         seen, trouble = self.standing.seen, self.standing.trouble
-        codes = [_DRIFT if self.alerts else 0, _ERROR if trouble or not seen else 0]
+        codes = [DRIFTED if self.alerts else 0, UNDECIDED if trouble or not seen else 0]
         if seen is not None and seen.presence is Presence.PRESENT:
             strict = self.watched.how.policy.strict
             verdict = seen.verdict
-            codes.append(_INCOMPLETE if verdict is None else exit_code(verdict, strict=strict))
+            codes.append(INCOMPLETE if verdict is None else exit_code(verdict, strict=strict))
         return worst_exit_code(codes)
 
     @property
