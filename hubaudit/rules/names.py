@@ -199,6 +199,7 @@ def rows() -> Iterator[Entry]:
             yield from _rows_of(group)
 
 
+@cache  # every report and every look of a watch asks again
 def catalogue_digest() -> str:
     """sha256, hex, of the shipped data: names and texts of the files. Part of the ruleset's."""
     digest = hashlib.sha256()
